@@ -1,0 +1,100 @@
+/* accounts/system.c: reading managed systems. */
+#include "accounts/system.h"
+
+#include "accounts/check.h"
+#include "accounts/member.h"
+#include "base/text.h"
+
+#define SYSTEM_COLUMNS                                                                                                 \
+    "s.id, s.workgroup_id, s.asset_id, s.platform_id, s.name, s.host_name, s.ip_address, s.dns_name, "                 \
+    "s.contact_email, s.description, s.port, s.timeout_s, s.ssh_key_enforcement, s.password_rule_id, "                 \
+    "s.dss_key_rule_id, s.release_duration, s.max_release_duration, s.isa_release_duration, s.auto_management, "       \
+    "s.functional_account_id, s.elevation_command, s.check_password, s.change_after_release, s.reset_on_mismatch, "    \
+    "s.change_frequency_type, s.change_time, s.change_frequency_days"
+
+static struct opt_int opt_of(const struct rows *r, size_t i, size_t column)
+{
+    return (struct opt_int){.is_set = !row_is_null(r, i, column), .value = row_int(r, i, column)};
+}
+
+static struct managed_system system_of(const struct rows *r, size_t i)
+{
+    return (struct managed_system){.id = row_int(r, i, 0),
+                                   .workgroup_id = row_int(r, i, 1),
+                                   .asset_id = row_int(r, i, 2),
+                                   .platform_id = row_int(r, i, 3),
+                                   .name = row_text(r, i, 4),
+                                   .host_name = row_text(r, i, 5),
+                                   .ip_address = row_text(r, i, 6),
+                                   .dns_name = row_text(r, i, 7),
+                                   .contact_email = row_text(r, i, 8),
+                                   .description = row_text(r, i, 9),
+                                   .port = opt_of(r, i, 10),
+                                   .timeout_s = row_int(r, i, 11),
+                                   .ssh_key_enforcement = row_int(r, i, 12),
+                                   .password_rule_id = row_int(r, i, 13),
+                                   .dss_key_rule_id = row_int(r, i, 14),
+                                   .release_duration = row_int(r, i, 15),
+                                   .max_release_duration = row_int(r, i, 16),
+                                   .isa_release_duration = row_int(r, i, 17),
+                                   .auto_management = row_flag(r, i, 18),
+                                   .functional_account_id = opt_of(r, i, 19),
+                                   .elevation_command = row_text(r, i, 20),
+                                   .check_password = row_flag(r, i, 21),
+                                   .change_after_release = row_flag(r, i, 22),
+                                   .reset_on_mismatch = row_flag(r, i, 23),
+                                   .change_frequency_type = row_text(r, i, 24),
+                                   .change_time = row_text(r, i, 25),
+                                   .change_frequency_days = row_int(r, i, 26)};
+}
+
+result system_get(struct db *db, struct arena *a, int64_t id, struct managed_system *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query_one(db, a, SQL("SELECT " SYSTEM_COLUMNS " FROM managed_systems s WHERE s.id = $1", P_INT(id)),
+                     "Managed System", &r, e));
+    *ret = system_of(&r, 0);
+    return SUCCESS;
+}
+
+result system_of_asset(struct db *db, struct arena *a, int64_t asset_id, struct managed_system *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query_one(db, a,
+                     SQL("SELECT " SYSTEM_COLUMNS " FROM managed_systems s WHERE s.asset_id = $1", P_INT(asset_id)),
+                     "Managed System", &r, e));
+    *ret = system_of(&r, 0);
+    return SUCCESS;
+}
+
+result system_list(struct db *db, struct arena *a, const struct system_filter *f, struct managed_system **ret,
+                   size_t *ret_n, int64_t *ret_total, struct err *e)
+{
+    struct builder b;
+    struct rows r;
+    builder_init(&b, a);
+    builder_add(&b, "FROM managed_systems s WHERE s.id > 0");
+    if (f->workgroup_id) {
+        builder_add(&b, " AND s.workgroup_id =");
+        builder_param(&b, P_INT(f->workgroup_id));
+    }
+    if (f->functional_account_id) {
+        builder_add(&b, " AND s.functional_account_id =");
+        builder_param(&b, P_INT(f->functional_account_id));
+    }
+    if (f->rule_id) {
+        builder_add(&b, " AND EXISTS (SELECT 1 FROM smart_rules r WHERE r.id =");
+        builder_param(&b, P_INT(f->rule_id));
+        builder_add(&b, "AND" RULE_HOLDS_SYSTEM ")");
+    }
+    if (str_is_set(f->name)) {
+        builder_add(&b, " AND s.name_key =");
+        builder_param(&b, P_TEXT(text_key(a, f->name)));
+    }
+    TRY(query_page(db, a, SYSTEM_COLUMNS, &b, "s.id", f->limit, f->offset, &r, ret_total, e));
+    *ret = arena_array(a, struct managed_system, r.n);
+    for (size_t i = 0; i < r.n; i++)
+        (*ret)[i] = system_of(&r, i);
+    *ret_n = r.n;
+    return SUCCESS;
+}
