@@ -1,0 +1,166 @@
+/* rotation/apply.c: a change from PREPARED to its end (design 4). */
+#include "rotation/attempt.h"
+
+#include "audit/audit.h"
+
+static const char cures[] = "no proof possible: the functional account cannot read the account's verifier, and its stored password does not log in. "
+                            "Either let the functional account run `sudo getent shadow NAME`, or allow the account to log in";
+
+/* ---- the candidate of a queued change ---- */
+
+struct making {
+    struct attempt *t;
+    struct secret *private_key;
+    struct str public_key;
+};
+
+static result write_candidate(struct db *db, void *argument, struct err *e)
+{
+    struct making *m = argument;
+    struct attempt *t = m->t;
+    int64_t number, now = clock_now();
+    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    struct change_wish w = {.account_id = t->account.id,
+                            .private_key = m->private_key,
+                            .public_key = m->public_key,
+                            .derived_public = m->public_key,
+                            .update_system = true,
+                            .by = t->job.made_by};
+    TRY(change_make_candidate(db, t->arena, t->config->keys, &w, now, &number, e));
+    TRY(job_set_candidate(db, &t->job, number, e));
+    return job_note(db, t->arena, &t->job, "prepared", true, S(""), now, e);
+}
+
+static result make_candidate(struct attempt *t, struct err *e)
+{
+    struct making m = {.t = t};
+    if (t->has_key_part) {
+        const struct platform *p = platform_by_id(t->system.platform_id);
+        struct line *maker = NULL;
+        TRY(line_open(t->config->launcher, p->connector, &maker, e));
+        result r = line_make_key(maker, S("ed25519"), 0, t->arena, &m.private_key, &m.public_key, e);
+        line_close(maker);
+        TRY(r);
+    }
+    TRY(writer_do(t->config->writer, write_candidate, &m, e));
+    return attempt_load(t, e);
+}
+
+/* ---- APPLYING ---- */
+
+static result write_applying(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    struct str fence = t->check.has_fence ? arena_printf(t->arena, "%" PRId64, t->check.fence_s) : S("");
+    TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, e));
+    TRY(job_set_applying(db, &t->job, fence, clock_now(), e));
+    return job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e);
+}
+
+static result write_verifying(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    TRY(job_set_state(db, &t->job, "verifying", e));
+    return job_note(db, t->arena, &t->job, "verifying", true, S(""), clock_now(), e);
+}
+
+static struct secret *self_secret(const struct attempt *t)
+{
+    return t->account.use_own_credentials ? t->current.password : NULL;
+}
+
+static result send_key(struct attempt *t, struct err *e)
+{
+    bool is_self = t->account.use_own_credentials;
+    struct change_request r = {.account = t->account.name,
+                               .part = CHANGE_ADD_KEY,
+                               .public_key = t->candidate_public,
+                               .current = self_secret(t),
+                               .current_key = is_self ? t->current.private_key : NULL,
+                               .current_passphrase = is_self ? t->current.passphrase : NULL};
+    return line_change(t->line, &r, e);
+}
+
+static result send_password(struct attempt *t, struct err *e)
+{
+    struct change_request r = {.account = t->account.name, .part = CHANGE_PASSWORD, .password = t->candidate.password, .current = self_secret(t)};
+    return line_change(t->line, &r, e);
+}
+
+/* The key first: beside the old one it harms nobody, and goes again when the password is refused. */
+static result send_all(struct attempt *t, struct err *e)
+{
+    if (t->has_key_part)
+        TRY(send_key(t, e));
+    if (!t->has_password_part)
+        return SUCCESS;
+    result r = send_password(t, e);
+    if (r.code == REFUSED && t->has_key_part) {
+        struct err ignored;
+        struct change_request undo = {.account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
+        (void)!is_ok(line_change(t->line, &undo, &ignored));
+    }
+    return r;
+}
+
+static int64_t after_fence(const struct attempt *t)
+{
+    int64_t fence = t->check.has_fence ? t->check.fence_s : t->system.timeout_s;
+    return t->job.sent_at + fence * SECONDS;
+}
+
+result apply_candidate(struct attempt *t, struct err *e)
+{
+    struct err why = {0};
+    TRY(attempt_write(t, write_applying, e));
+    result sent = send_all(t, &why);
+    if (sent.code == REFUSED || sent.code == UNREACHABLE || sent.code == INVALID)
+        return settle_refused(t, &why, e);
+    if (!is_ok(sent))
+        return settle_unknown(t, why.text, after_fence(t), e);
+    TRY(attempt_write(t, write_verifying, e));
+    enum seen seen;
+    result probed = probe_candidate(t, &seen, &why);
+    if (is_ok(probed) && seen == SEEN_LIVE)
+        return settle_proved(t, e);
+    return settle_unknown(t, is_ok(probed) ? "acknowledged, but not proved" : why.text, after_fence(t), e);
+}
+
+/* Nothing was sent: the old credential is current, and stays it. */
+static result give_up_unsent(struct attempt *t, const struct err *why, struct err *e)
+{
+    if (why->code == CONFLICT || why->code == INTERNAL || why->code == STORE_FULL) {
+        *e = *why;
+        return (result){why->code};
+    }
+    return settle_refused(t, why, e);
+}
+
+result run_change(struct attempt *t, struct err *e)
+{
+    struct err why = {0};
+    if (t->job.sent_at)
+        return run_resolve(t, e);
+    if (!t->functional.is_set && !t->account.use_own_credentials) {
+        (void)!is_ok(FAIL_AS(&why, REFUSED, "functional_missing", "the managed system has no functional account"));
+        return settle_refused(t, &why, e);
+    }
+    result ready = t->job.version ? SUCCESS : make_candidate(t, &why);
+    if (is_ok(ready))
+        ready = attempt_connect(t, &why);
+    if (is_ok(ready) && t->functional.is_set && t->has_password_part && !t->check.can_change)
+        ready = FAIL_AS(&why, REFUSED, "elevation_denied", "the functional account may not change this account's password%s%.*s", t->check.text.n ? ": " : "",
+                        STR_ARG(t->check.text));
+    if (is_ok(ready) && t->functional.is_set && t->has_key_part && !t->check.can_install_keys)
+        ready = FAIL_AS(&why, REFUSED, "elevation_denied", "the functional account may not write this account's authorized_keys");
+    if (is_ok(ready) && t->has_password_part)
+        ready = probe_find_proof(t, &why);
+    if (!is_ok(ready))
+        return give_up_unsent(t, &why, e);
+    if (t->proof == PROOF_NONE) {
+        (void)!is_ok(FAIL_AS(&why, REFUSED, "no_proof", "%s", cures));
+        return settle_refused(t, &why, e);
+    }
+    TRY(attempt_step(t, "checked", true, t->check.text, e));
+    return apply_candidate(t, e);
+}

@@ -1,0 +1,216 @@
+/* rotation/attempt.c: what an attempt needs, loaded from the store; and its way to the target. */
+#include "rotation/attempt.h"
+
+#include "accounts/functional.h"
+#include "audit/audit.h"
+#include "rotation/address.h"
+#include "rotation/hostkey.h"
+
+enum { HOST_KEYS_MAX = 16 };
+
+struct write_step {
+    struct attempt *t;
+    result (*run)(struct db *db, void *attempt, struct err *e);
+};
+
+static result run_write_step(struct db *db, void *argument, struct err *e)
+{
+    struct write_step *s = argument;
+    audit_act(db, (struct audit_actor){.user_id = 0, .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    return s->run(db, s->t, e);
+}
+
+result attempt_write(struct attempt *t, result (*run)(struct db *db, void *attempt, struct err *e), struct err *e)
+{
+    struct write_step s = {t, run};
+    return writer_do(t->config->writer, run_write_step, &s, e);
+}
+
+/* ---- loading ---- */
+
+static result load_functional(struct attempt *t, struct err *e)
+{
+    t->functional.is_set = false;
+    if (t->account.use_own_credentials || !t->system.functional_account_id.is_set)
+        return SUCCESS;
+    struct functional_account f;
+    struct functional_secret secret;
+    TRY(functional_get(t->db, t->arena, t->system.functional_account_id.value, &f, e));
+    TRY(functional_open(t->db, t->arena, t->config->keys, f.id, &secret, e));
+    t->functional = (struct functional_login){
+        .is_set = true,
+        .account = f.account_name,
+        .elevation = t->system.elevation_command.n ? t->system.elevation_command : f.elevation_command,
+        .secret = {.password = secret.password, .private_key = secret.private_key, .passphrase = secret.passphrase}};
+    return SUCCESS;
+}
+
+static enum proof proof_of(struct str word)
+{
+    if (str_equal(word, S("login")))
+        return PROOF_LOGIN;
+    return str_equal(word, S("compare")) ? PROOF_COMPARE : PROOF_UNKNOWN;
+}
+
+result attempt_open_versions(struct attempt *t, struct err *e)
+{
+    t->current = (struct login_secret){0};
+    t->candidate = (struct login_secret){0};
+    if (t->account.current_version)
+        TRY(version_open(t->db, t->arena, t->config->keys, t->account.id, t->account.current_version, &t->current, e));
+    if (!t->job.version)
+        return SUCCESS;
+    struct version v;
+    TRY(version_get(t->db, t->arena, t->account.id, t->job.version, &v, e));
+    t->candidate_public = v.public_key;
+    return version_open(t->db, t->arena, t->config->keys, t->account.id, t->job.version, &t->candidate, e);
+}
+
+static result load_all(struct attempt *t, struct err *e)
+{
+    TRY(job_get(t->db, t->arena, t->job.id, &t->job, e));
+    TRY(account_get(t->db, t->arena, t->job.account_id, clock_now(), &t->account, e));
+    TRY(system_get(t->db, t->arena, t->account.system_id, &t->system, e));
+    TRY(load_functional(t, e));
+    t->proof = proof_of(t->account.proof);
+    t->has_password_part = str_find(t->job.parts, S("password")) >= 0;
+    t->has_key_part = str_find(t->job.parts, S("key")) >= 0;
+    return attempt_open_versions(t, e);
+}
+
+result attempt_load(struct attempt *t, struct err *e)
+{
+    TRY(db_snapshot(t->db, e));
+    result r = load_all(t, e);
+    db_snapshot_end(t->db);
+    return r;
+}
+
+/* ---- the way to the target ---- */
+
+static result note_hand_over(struct db *db, void *argument, struct err *e)
+{
+    (void)e;
+    struct attempt *t = argument;
+    struct audit_object object = {"account", t->account.id, arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->system.name), STR_ARG(t->account.name))};
+    audit_note(db, "secret.handed", true, object, t->account.id,
+               arena_printf(t->arena, "to the connector of job %" PRId64 "%s", t->job.id, t->functional.is_set ? ", with the functional account's" : ""));
+    return SUCCESS;
+}
+
+static result load_host_keys(struct attempt *t, struct host_key *keys, size_t *ret_n, struct err *e)
+{
+    struct host_key_row *rows;
+    size_t n;
+    *ret_n = 0;
+    TRY(db_snapshot(t->db, e));
+    result r = hostkey_list(t->db, t->arena, t->system.id, &rows, &n, e);
+    db_snapshot_end(t->db);
+    TRY(r);
+    for (size_t i = 0; i < n && *ret_n < HOST_KEYS_MAX; i++)
+        if (!str_equal(rows[i].state, S("seen")))
+            keys[(*ret_n)++] = (struct host_key){rows[i].type, rows[i].sha256};
+    return SUCCESS;
+}
+
+static result pin_host_key(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    TRY(hostkey_pin(db, t->system.id, t->check.host_key.type, t->check.host_key.sha256, clock_now(), e));
+    audit_note(db, "hostkey.pinned", true, (struct audit_object){"system", t->system.id, t->system.name}, t->account.id, t->check.host_key.sha256);
+    return SUCCESS;
+}
+
+static result keep_seen_key(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    TRY(hostkey_saw(db, t->system.id, t->check.host_key.type, t->check.host_key.sha256, clock_now(), e));
+    audit_note(db, "hostkey.refused", false, (struct audit_object){"system", t->system.id, t->system.name}, t->account.id, t->check.host_key.sha256);
+    return SUCCESS;
+}
+
+static struct str host_of(const struct managed_system *s)
+{
+    return s->ip_address.n ? s->ip_address : s->dns_name.n ? s->dns_name : s->host_name;
+}
+
+static result find_target(struct attempt *t, struct err *e)
+{
+    const struct platform *p = platform_by_id(t->system.platform_id);
+    t->target = (struct target_address){.name = t->system.name,
+                                        .port = t->system.port.is_set ? t->system.port.value : p->default_port.value,
+                                        .timeout_s = t->system.timeout_s};
+    return address_resolve(t->arena, host_of(&t->system), t->config->loopback_allowed, &t->target.address, e);
+}
+
+static result check_once(struct attempt *t, const struct host_key *keys, size_t n, struct err *e)
+{
+    return line_check(t->line, &t->target, keys, n, &t->functional, t->account.name, t->arena, &t->check, e);
+}
+
+static bool has_word(const struct err *e, const char *word)
+{
+    return e->word && str_equal(str_of(e->word), str_of(word));
+}
+
+static result open_line(struct attempt *t, struct err *e)
+{
+    const struct platform *p = platform_by_id(t->system.platform_id);
+    line_close(TAKE(t->line));
+    TRY(line_open(t->config->launcher, p->connector, &t->line, e));
+    return SUCCESS;
+}
+
+/* No key known: the host showed one and got no secret. It is pinned durably first, then asked again. */
+static result first_use(struct attempt *t, struct err *e)
+{
+    if (t->system.ssh_key_enforcement == 2)
+        return FAIL_AS(e, UNREACHABLE, "host_key_unknown", "the host key %.*s is not approved (SshKeyEnforcementMode 2); approve it first",
+                       STR_ARG(t->check.host_key.sha256));
+    TRY(attempt_write(t, pin_host_key, e));
+    struct host_key pinned = t->check.host_key;
+    TRY(open_line(t, e));
+    return check_once(t, &pinned, 1, e);
+}
+
+result attempt_connect(struct attempt *t, struct err *e)
+{
+    struct host_key keys[HOST_KEYS_MAX];
+    size_t n;
+    TRY(load_host_keys(t, keys, &n, e));
+    TRY(find_target(t, e));
+    TRY(attempt_write(t, note_hand_over, e));
+    TRY(open_line(t, e));
+    result r = check_once(t, keys, n, e);
+    if (is_ok(r))
+        return r;
+    if (has_word(e, "host_key_unknown") && n == 0 && t->check.host_key.sha256.n)
+        return first_use(t, e);
+    if ((has_word(e, "host_key_changed") || has_word(e, "host_key_unknown")) && t->check.host_key.sha256.n) {
+        struct err store;
+        TRY(attempt_write(t, keep_seen_key, &store));
+    }
+    return r;
+}
+
+/* ---- notes ---- */
+
+struct note {
+    struct attempt *t;
+    const char *step;
+    bool is_ok;
+    struct str text;
+};
+
+static result write_note(struct db *db, void *argument, struct err *e)
+{
+    struct note *n = argument;
+    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    return job_note(db, n->t->arena, &n->t->job, n->step, n->is_ok, n->text, clock_now(), e);
+}
+
+result attempt_step(struct attempt *t, const char *step, bool is_ok, struct str text, struct err *e)
+{
+    struct note n = {t, step, is_ok, text};
+    return writer_do(t->config->writer, write_note, &n, e);
+}

@@ -1,0 +1,62 @@
+/* rotation/censor.c: no text from the other side may carry a secret on. */
+#include "rotation/censor.h"
+
+#include "base/secret_open.h"
+#include "base/text.h"
+
+enum { SECRETS_MAX = 64, TEXT_MAX = 200, PIECE_MIN = 8 };
+
+struct censor {
+    struct arena *arena;
+    const struct secret *secrets[SECRETS_MAX];
+    size_t n;
+    bool is_full; /* more secrets than room: from now on every text is left out */
+};
+
+struct censor *censor_new(void)
+{
+    struct arena *a = arena_new();
+    struct censor *c = arena_new_of(a, struct censor);
+    c->arena = a;
+    return c;
+}
+
+void censor_free(struct censor *c)
+{
+    if (c)
+        arena_free(c->arena);
+}
+
+void censor_add(struct censor *c, const struct secret *s)
+{
+    if (secret_length(s) == 0)
+        return;
+    for (size_t i = 0; i < c->n; i++)
+        if (secret_equal(c->secrets[i], s))
+            return;
+    if (c->n == SECRETS_MAX)
+        c->is_full = true;
+    else
+        c->secrets[c->n++] = secret_copy(c->arena, s);
+}
+
+/* A private key is one secret of many lines, and each of them gives a part of it away. */
+static bool shows_a_piece(struct str text, struct str secret)
+{
+    while (str_is_set(secret)) {
+        struct str piece = str_trim(str_cut(&secret, '\n'));
+        if (piece.n >= PIECE_MIN && str_find(text, piece) >= 0)
+            return true;
+    }
+    return false;
+}
+
+struct str censor_text(const struct censor *c, struct arena *a, struct str text)
+{
+    bool is_shown = c->is_full;
+    for (size_t i = 0; i < c->n && !is_shown; i++) {
+        struct str secret = secret_open(c->secrets[i]);
+        is_shown = str_find(text, secret) >= 0 || shows_a_piece(text, secret);
+    }
+    return is_shown ? S("(left out)") : text_printable(a, str_trim(text), TEXT_MAX);
+}

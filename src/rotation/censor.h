@@ -1,0 +1,16 @@
+/* rotation/censor.h: texts from a target or a connector, made fit for people: printable, short, without a secret.
+ * Needs only base, so the connectors build it as well. */
+#pragma once
+
+#include "base/scope.h"
+#include "base/secret.h"
+
+struct censor;
+
+struct censor *censor_new(void);
+void censor_free(struct censor *c); /* wipes; NULL is fine */
+DEFINE_AUTOFREE(censor)
+/* Keep a copy of a secret that no text may show. NULL and empty ones are ignored. */
+void censor_add(struct censor *c, const struct secret *s);
+/* At most 200 printable characters of the text; "(left out)" when any secret, or a line of one, stands in it. */
+struct str censor_text(const struct censor *c, struct arena *a, struct str text);

@@ -1,0 +1,227 @@
+/* rotation/change_more.c: tests, checks, whole systems, answers and what else is asked of an account. */
+#include "audit/audit.h"
+#include "rotation/change.h"
+#include "rotation/link.h"
+#include "rotation/turn.h"
+
+enum { BUDGET = 2 };
+#define BUDGET_WINDOW (30 * MINUTES)
+
+/* ---- the budget of failed logins (I4) ---- */
+
+result budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a, SQL("SELECT failures, window_at FROM login_budgets WHERE account_id = $1", P_INT(account_id)), &r, e));
+    *ret = (struct login_budget){.left = BUDGET};
+    if (r.n && row_int(&r, 0, 0) > 0 && row_int(&r, 0, 1) + BUDGET_WINDOW > now) {
+        int64_t spent = row_int(&r, 0, 0);
+        *ret = (struct login_budget){.left = spent < BUDGET ? BUDGET - spent : 0, .until = row_int(&r, 0, 1) + BUDGET_WINDOW};
+    }
+    return SUCCESS;
+}
+
+result budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
+{
+    struct login_budget b;
+    TRY(budget_get(db, a, account_id, now, &b, e));
+    if (b.left == 0) {
+        struct civil c = time_to_civil(b.until);
+        return FAIL_AS(e, BUSY, "budget", "failed-login budget spent until %02d:%02d", c.hour, c.minute);
+    }
+    bool is_fresh = b.left == BUDGET;
+    return db_run(db,
+                  SQL("INSERT INTO login_budgets (account_id, failures, window_at) VALUES ($1, 1, $2) ON CONFLICT (account_id) DO UPDATE SET "
+                      "failures = CASE WHEN $3 = 1 THEN 1 ELSE login_budgets.failures + 1 END, window_at = CASE WHEN $3 = 1 THEN $2 ELSE login_budgets.window_at END",
+                      P_INT(account_id), P_INT(now), P_INT(is_fresh)),
+                  e);
+}
+
+result budget_refund(struct db *db, int64_t account_id, struct err *e)
+{
+    return db_run(db, SQL("UPDATE login_budgets SET failures = failures - 1 WHERE account_id = $1 AND failures > 0", P_INT(account_id)), e);
+}
+
+/* ---- tests and checks ---- */
+
+static result ask_simple(struct db *db, struct arena *a, int64_t account_id, const char *kind, bool is_queued, int64_t by, int64_t now, int64_t *ret_job, struct err *e)
+{
+    struct managed_account account;
+    TRY(account_get(db, a, account_id, now, &account, e));
+    struct job j = {.kind = str_of(kind),
+                    .state = S("queued"),
+                    .trigger = S("caller"),
+                    .is_queued = is_queued,
+                    .account_id = account_id,
+                    .system_id = account.system_id,
+                    .made_by = by};
+    return job_insert(db, &j, now, ret_job, e);
+}
+
+result change_ask_test(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, int64_t *ret_job, struct err *e)
+{
+    return ask_simple(db, a, account_id, "test", false, by, now, ret_job, e);
+}
+
+result change_ask_check(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, struct err *e)
+{
+    int64_t job;
+    return ask_simple(db, a, account_id, "check", true, by, now, &job, e);
+}
+
+result change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_t now, bool *ret_success, struct err *e)
+{
+    struct job j;
+    TRY(job_get(db, a, job_id, &j, e));
+    bool was_dropped;
+    if (j.is_open) {
+        TRY(job_drop_unsent(db, job_id, "the wait was over", now, &was_dropped, e));
+        struct job change;
+        TRY(job_open_change(db, a, j.account_id, &change, e));
+        if (change.id)
+            return FAIL(e, CONFLICT, "Test not run: a change is under way: job %" PRId64, change.id);
+        *ret_success = false;
+        return SUCCESS;
+    }
+    if (str_equal(j.reason_code, S("budget")))
+        return FAIL(e, INVALID, "Test not run: %.*s", STR_ARG(j.reason));
+    *ret_success = j.success;
+    return SUCCESS;
+}
+
+/* ---- a whole system (passwordsafe-api 5.5) ---- */
+
+struct system_plan {
+    struct job parent;
+    struct str skipped;
+    size_t made;
+};
+
+static result plan_account(struct db *db, struct arena *a, const struct managed_account *m, int64_t by, int64_t now, struct system_plan *plan, struct err *e)
+{
+    struct job open;
+    TRY(job_open_change(db, a, m->id, &open, e));
+    const char *why = !m->auto_management ? "AutoManagementFlag is false" : open.id ? "a change is queued or under way" : NULL;
+    if (why) {
+        plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
+        return SUCCESS;
+    }
+    struct job j = {.kind = S("change"),
+                    .state = S("queued"),
+                    .trigger = S("caller"),
+                    .is_queued = true,
+                    .account_id = m->id,
+                    .system_id = m->system_id,
+                    .parent_id = plan->parent.id,
+                    .made_by = by,
+                    .parts = m->dss_auto_management ? S("password key generated") : S("password generated")};
+    int64_t id;
+    plan->made++;
+    return job_insert(db, &j, now, &id, e);
+}
+
+result change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by, int64_t now, int64_t *ret_job, struct err *e)
+{
+    (void)keys;
+    struct managed_system system;
+    TRY(system_get(db, a, system_id, &system, e));
+    struct system_plan plan = {.parent = {.kind = S("system"), .state = S("queued"), .trigger = S("caller"), .is_queued = true, .system_id = system_id, .made_by = by},
+                               .skipped = S("")};
+    TRY(job_insert(db, &plan.parent, now, &plan.parent.id, e));
+    struct managed_account *accounts;
+    size_t n;
+    int64_t total;
+    struct account_filter f = {.system_id = system_id, .limit = -1};
+    TRY(account_list(db, a, &f, now, &accounts, &n, &total, e));
+    for (size_t i = 0; i < n; i++)
+        TRY(plan_account(db, a, &accounts[i], by, now, &plan, e));
+    TRY(db_run(db, SQL("UPDATE jobs SET skipped = $2 WHERE id = $1", P_INT(plan.parent.id), P_TEXT(plan.skipped)), e));
+    audit_note(db, "system.change.intent", true, (struct audit_object){"system", system_id, system.name}, 0,
+               arena_printf(a, "job %" PRId64 ", %zu accounts queued; skipped: %.*s", plan.parent.id, plan.made,
+                            STR_ARG(plan.skipped.n ? str_sub(plan.skipped, 0, 1500) : S("none"))));
+    *ret_job = plan.parent.id;
+    return SUCCESS;
+}
+
+/* ---- answers ---- */
+
+result change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_us, struct err *e)
+{
+    struct rows r;
+    TRY(db_query_one(db, a,
+                     SQL("SELECT s.timeout_s FROM managed_accounts m JOIN managed_systems s ON s.id = m.system_id WHERE m.id = $1", P_INT(account_id)),
+                     "Managed Account", &r, e));
+    int64_t seconds = row_int(&r, 0, 0) + 10;
+    *ret_us = (seconds > 300 ? 300 : seconds) * SECONDS;
+    return SUCCESS;
+}
+
+static struct str reason_for(const struct job *j, bool may_know)
+{
+    return may_know ? j->reason : S("the system could not be changed");
+}
+
+static result answer_open(struct db *db, const struct job *j, bool may_know, int64_t now, struct err *e)
+{
+    bool was_dropped = false;
+    TRY(job_drop_unsent(db, j->id, "the wait was over before anything was sent", now, &was_dropped, e));
+    if (was_dropped)
+        return FAIL(e, REFUSED, "Credential not changed: %s", may_know ? "no answer from the system in time; nothing was sent" : "the system could not be changed");
+    return FAIL(e, UNCERTAIN, "Credential change outcome unknown: job %" PRId64 " is settling it", j->id);
+}
+
+result change_answer(struct db *db, struct arena *a, int64_t job_id, bool may_know, int64_t now, struct err *e)
+{
+    struct job j;
+    TRY(job_get(db, a, job_id, &j, e));
+    if (j.is_open)
+        return answer_open(db, &j, may_know, now, e);
+    if (str_equal(j.state, S("done")))
+        return SUCCESS;
+    struct str why = reason_for(&j, may_know);
+    if (str_equal(j.state, S("drift")))
+        return FAIL(e, DRIFT, "Credential does not match the system: %.*s", STR_ARG(why));
+    return FAIL(e, REFUSED, "Credential not changed: %.*s", STR_ARG(why));
+}
+
+/* ---- deleting, restoring ---- */
+
+static result refuse_linked(struct db *db, struct arena *a, int64_t account_id, struct err *e)
+{
+    int64_t links;
+    TRY(link_count(db, a, account_id, &links, e));
+    if (links)
+        return FAIL(e, CONFLICT, "This account has %" PRId64 " linked value%s; unlink first", links, links == 1 ? "" : "s");
+    return SUCCESS;
+}
+
+result change_may_delete_account(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
+{
+    struct job open;
+    TRY(refuse_linked(db, a, account_id, e));
+    TRY(job_open_change(db, a, account_id, &open, e));
+    bool is_waiting = open.id && str_equal(open.state, S("queued"));
+    if (open.id && !is_waiting)
+        return FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);
+    bool was_dropped = true;
+    if (open.id)
+        TRY(job_drop_unsent(db, open.id, "the account was deleted", now, &was_dropped, e));
+    return was_dropped ? SUCCESS : FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);
+}
+
+result change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by, int64_t now, struct err *e)
+{
+    struct managed_account account;
+    struct job open;
+    int64_t proved;
+    TRY(account_get(db, a, account_id, now, &account, e));
+    TRY(job_open_change(db, a, account_id, &open, e));
+    if (open.id)
+        return FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);
+    TRY(version_last_proved(db, a, account_id, &proved, e));
+    if (!proved)
+        return FAIL(e, CONFLICT, "No version of this account was ever proved");
+    if (proved == account.current_version)
+        return SUCCESS;
+    return turn_account(db, a, keys, account_id, proved, TURN_STORED_ONLY, by, now, e);
+}

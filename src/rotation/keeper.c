@@ -1,0 +1,68 @@
+/* rotation/keeper.c: what the vault asks of whoever keeps a value: here a link (vault/keeper.h). */
+#include "vault/keeper.h"
+
+#include "rotation/link_row.h"
+#include "rotation/release.h"
+
+static result why_kept(struct db *db, struct arena *a, int64_t kept_by, struct str *ret, struct err *e)
+{
+    struct link_row row;
+    TRY(link_load(db, a, kept_by, &row, e));
+    *ret = arena_printf(a, "This value follows managed account %.*s/%.*s", STR_ARG(row.link.system_name), STR_ARG(row.link.account_name));
+    return SUCCESS;
+}
+
+static result may_read(struct db *db, struct arena *a, int64_t kept_by, int64_t now, bool *ret_may, struct str *ret_state, int64_t *ret_job, struct err *e)
+{
+    struct link_row row;
+    *ret_may = false;
+    *ret_job = 0;
+    *ret_state = S("");
+    TRY(link_load(db, a, kept_by, &row, e));
+    if (str_equal(row.link.state, S("suspended")))
+        return FAIL(e, DENIED, "The link to the managed account is suspended");
+    if (!str_equal(row.link.state, S("active")) || !str_equal(row.link.release, S("consumers")))
+        return SUCCESS;
+    TRY(release_state(db, a, row.link.account_id, ret_state, ret_job, e));
+    *ret_may = true;
+    TRY(db_run(db, SQL("UPDATE links SET last_read_at = $2 WHERE id = $1", P_INT(kept_by), P_INT(now)), e));
+    TRY(db_run(db, SQL("UPDATE managed_accounts SET last_read_at = $2 WHERE id = $1", P_INT(row.link.account_id), P_INT(now)), e));
+    link_note(db, a, &row.link, "link.read", STR_ABSENT);
+    return SUCCESS;
+}
+
+static result may_move(struct db *db, struct arena *a, const struct caller *who, int64_t kept_by, struct err *e)
+{
+    struct link_row row;
+    bool is_account_side;
+    TRY(link_load(db, a, kept_by, &row, e));
+    TRY(link_account_side(db, a, who, row.link.account_id, &is_account_side, e));
+    return is_account_side ? SUCCESS : FAIL(e, DENIED, "A linked credential moves only by somebody with the right to the account's password");
+}
+
+static result audience_grew(struct db *db, struct arena *a, int64_t kept_by, struct str how, struct err *e)
+{
+    struct link_row row;
+    TRY(link_load(db, a, kept_by, &row, e));
+    link_note(db, a, &row.link, "link.audience", how);
+    return SUCCESS;
+}
+
+static result end_link(struct db *db, struct arena *a, int64_t kept_by, int64_t now, struct err *e);
+
+static const struct keeper keeper = {.why_kept = why_kept, .may_read = may_read, .may_move = may_move, .audience_grew = audience_grew, .end = end_link};
+static const struct keyring *keeper_keys;
+
+/* The keyring is the process's one; a link that ends may queue a change, which seals. */
+static result end_link(struct db *db, struct arena *a, int64_t kept_by, int64_t now, struct err *e)
+{
+    struct link_row row;
+    TRY(link_load(db, a, kept_by, &row, e));
+    return link_remove(db, a, keeper_keys, &row.link, 0, now, e);
+}
+
+const struct keeper *link_keeper(const struct keyring *keys)
+{
+    keeper_keys = keys;
+    return &keeper;
+}

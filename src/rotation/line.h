@@ -1,0 +1,70 @@
+/* rotation/line.h: the line to a connector (docs/connector-protocol.md): typed calls over JSON lines.
+ *
+ * The only code of the server that gives a secret to another process. Every call blocks the calling worker thread, at most
+ * until its deadline. A line belongs to one thread at a time. */
+#pragma once
+
+#include "base/field.h"
+#include "base/secret.h"
+
+struct launcher;
+struct line;
+
+struct host_key {
+    struct str type, sha256;
+};
+
+struct target_address {
+    struct str name, address; /* address: numeric, resolved and checked by the caller */
+    int64_t port, timeout_s;
+};
+
+struct login_secret { /* a password, or a private key with its passphrase */
+    struct secret *password, *private_key, *passphrase;
+};
+
+struct functional_login {
+    bool is_set;
+    struct str account, elevation; /* "sudo" or "" */
+    struct login_secret secret;
+};
+
+struct check_result {
+    struct host_key host_key; /* also filled when the call fails for a host key */
+    bool can_change, can_compare, can_install_keys, has_fence;
+    struct str scheme; /* "$y$", "$6$" */
+    int64_t fence_s;
+    struct str text;
+};
+
+enum login_word { LOGIN_ACCEPTED, LOGIN_MUST_CHANGE, LOGIN_DENIED, LOGIN_LOCKED, LOGIN_EXPIRED };
+
+enum change_part { CHANGE_PASSWORD, CHANGE_ADD_KEY, CHANGE_REMOVE_KEY };
+struct change_request {
+    struct str account;
+    enum change_part part;
+    struct secret *password; /* CHANGE_PASSWORD */
+    struct str public_key;   /* CHANGE_ADD_KEY, CHANGE_REMOVE_KEY */
+    struct secret *current;  /* method self when this or current_key is not NULL: the present password, */
+    struct secret *current_key, *current_passphrase; /* or, to change keys, a present private key */
+};
+
+/* Start a connector of this kind ("ssh") and say hello. UNREACHABLE when it cannot be started. */
+RESULT line_open(struct launcher *l, const char *kind, struct line **ret, struct err *e);
+void line_close(struct line *l); /* bye, or kill when it is stuck; NULL is fine */
+/* The process ended, or a call went out of step: only line_close is left. */
+bool line_is_broken(const struct line *l);
+
+/* Errors of all calls: UNREACHABLE (nothing was sent to the target; e->word holds the protocol's code, such as
+ * "host_key_unknown"), REFUSED (the target said no), UNCERTAIN (change only: sent, or the connector died), INVALID.
+ * Only line_change ever returns UNCERTAIN. */
+RESULT line_check(struct line *l, const struct target_address *target, const struct host_key *keys, size_t key_count,
+                  const struct functional_login *functional, struct str account, struct arena *a, struct check_result *ret, struct err *e);
+RESULT line_change(struct line *l, const struct change_request *change, struct err *e);
+RESULT line_login(struct line *l, struct str account, const struct login_secret *secret, enum login_word *ret, struct err *e);
+RESULT line_compare(struct line *l, struct str account, const struct secret *password, struct str public_key, bool *ret_match, struct err *e);
+RESULT line_inspect_key(struct line *l, const struct secret *private_key, const struct secret *passphrase, struct arena *a,
+                        struct str *ret_public, bool *ret_is_encrypted, struct err *e);
+RESULT line_make_key(struct line *l, struct str type, int64_t size, struct arena *a, struct secret **ret_private, struct str *ret_public, struct err *e);
+/* The most time any call may take from now on (a call's own bound is the target's timeout_s + 15 s). 0: no extra bound. */
+void line_set_deadline(struct line *l, int64_t monotonic);

@@ -1,0 +1,28 @@
+/* rotation/line_internal.h: between line.c (the exchange of lines) and line_calls.c (the typed calls). */
+#pragma once
+
+#include "rotation/line.h"
+
+/* Every field that any answer has; what an answer leaves out is zero. */
+struct line_reply {
+    int64_t id, protocol, fence_s;
+    bool ok, can_change, can_compare, can_install_keys, match, encrypted;
+    struct str code, text, connector, scheme, fence, result, public_key;
+    struct secret *private_key;
+    struct host_key *host_key;
+};
+
+/* Begin the next request; the writer stands inside its object. Valid until line_exchange. */
+struct json_writer line_begin(struct line *l, const char *op);
+/* A secret on its way to the connector; from now on no text from there may show it. NULL: null. */
+void line_write_secret(struct line *l, struct json_writer *w, const char *key, const struct secret *s);
+void line_write_text(struct json_writer *w, const char *key, struct str s);
+
+enum line_effect { LINE_ASKS, LINE_CHANGES };
+/* Send the request and take the answer, within seconds and the line's deadline. The answer lives in the arena. Fails
+ * for an answer that says no, too, with *ret filled then; the codes are those of line.h. */
+RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect effect, int64_t seconds, struct arena *a,
+                     struct line_reply *ret, struct err *e);
+
+int64_t line_call_seconds(const struct line *l); /* the bound of a call to the target */
+void line_set_timeout(struct line *l, int64_t timeout_s);

@@ -1,0 +1,136 @@
+/* rotation/link_turn.c: copies: made, turned with their account, compared, erased. */
+#include "audit/audit.h"
+#include "rotation/change.h"
+#include "rotation/link_row.h"
+#include "rotation/version.h"
+#include "vault/auto_login.h"
+
+static result part_of(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number, struct secret **ret, struct err *e)
+{
+    struct login_secret opened;
+    if (str_equal(l->part, S("username"))) {
+        *ret = secret_new(a, l->account_name.p, l->account_name.n);
+        return SUCCESS;
+    }
+    TRY(version_open(db, a, keys, l->account_id, number, &opened, e));
+    *ret = str_equal(l->part, S("password")) ? opened.password : str_equal(l->part, S("privatekey")) ? opened.private_key : opened.passphrase;
+    return SUCCESS;
+}
+
+static result login_name(struct db *db, struct arena *a, const struct link *l, struct str *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query_one(db, a, SQL("SELECT domain_name, name FROM managed_accounts WHERE id = $1", P_INT(l->account_id)), "Managed Account", &r, e));
+    struct str domain = row_text(&r, 0, 0), name = row_text(&r, 0, 1);
+    *ret = domain.n ? arena_printf(a, "%.*s\\%.*s", STR_ARG(domain), STR_ARG(name)) : name;
+    return SUCCESS;
+}
+
+result link_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number, int64_t now, struct err *e)
+{
+    struct secret *value;
+    TRY(part_of(db, a, keys, l, number, &value, e));
+    if (!value)
+        return FAIL(e, CONFLICT, "The account has no %.*s to copy", STR_ARG(l->part));
+    if (l->user_id) {
+        struct str name;
+        TRY(login_name(db, a, l, &name, e));
+        TRY(auto_login_keep(db, a, keys, l->user_id, l->id, name, value, now, e));
+    } else {
+        TRY(value_keep(db, a, keys, l->attribute_id, l->id, value, now, e));
+    }
+    return db_run(db, SQL("UPDATE links SET version = $2, turned_at = $3 WHERE id = $1", P_INT(l->id), P_INT(number), P_INT(now)), e);
+}
+
+result link_check_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e)
+{
+    struct link_row *rows;
+    size_t n;
+    TRY(link_load_account(db, a, account_id, &rows, &n, e));
+    for (size_t i = 0; i < n; i++)
+        TRY(link_check_row(a, keys, &rows[i], e));
+    return SUCCESS;
+}
+
+result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number, int64_t now, struct err *e)
+{
+    struct link_row *rows;
+    size_t n;
+    TRY(link_load_account(db, a, account_id, &rows, &n, e));
+    for (size_t i = 0; i < n; i++) {
+        TRY(link_check_row(a, keys, &rows[i], e));
+        if (!str_equal(rows[i].link.state, S("offered")))
+            TRY(link_copy(db, a, keys, &rows[i].link, number, now, e));
+    }
+    return SUCCESS;
+}
+
+static result open_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, struct secret **ret, struct err *e)
+{
+    struct auto_login login;
+    if (!l->user_id)
+        return value_kept(db, a, keys, l->attribute_id, l->id, ret, e);
+    TRY(auto_login_open(db, a, keys, l->user_id, &login, ret, e));
+    return login.kept_by == l->id ? SUCCESS : FAIL(e, CONFLICT, "The auto-login does not follow this link");
+}
+
+result link_verify(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id, bool *ret_equal, int64_t *ret_version, struct err *e)
+{
+    struct link_row row;
+    struct managed_account account;
+    struct secret *copy, *original;
+    TRY(link_get(db, a, who, id, &row.link, e));
+    TRY(link_load(db, a, id, &row, e));
+    if (!str_equal(row.link.state, S("active")))
+        return FAIL(e, CONFLICT, "The link is not active, but %.*s", STR_ARG(row.link.state));
+    TRY(link_check_row(a, keys, &row, e));
+    TRY(account_get(db, a, row.link.account_id, clock_now(), &account, e));
+    TRY(open_copy(db, a, keys, &row.link, &copy, e));
+    TRY(part_of(db, a, keys, &row.link, account.current_version, &original, e));
+    *ret_equal = secret_equal(copy, original) && row.link.version == account.current_version;
+    *ret_version = row.link.version;
+    link_note(db, a, &row.link, "link.verify", *ret_equal ? S("equal") : S("different"));
+    return SUCCESS;
+}
+
+/* Somebody may know the password through the link that ends. */
+static result queue_change(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by, int64_t now, struct err *e)
+{
+    struct managed_account account;
+    int64_t job;
+    struct err why;
+    TRY(account_get(db, a, l->account_id, now, &account, e));
+    if (!l->last_read_at || !account.auto_management)
+        return SUCCESS;
+    struct change_wish w = {.account_id = l->account_id, .update_system = true, .is_queued = true, .trigger = "unlink", .by = by};
+    result asked = change_ask(db, a, keys, &w, now, &job, &why);
+    if (is_ok(asked) || asked.code == INVALID)
+        return SUCCESS;
+    *e = why;
+    return asked;
+}
+
+result link_remove(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by, int64_t now, struct err *e)
+{
+    if (!str_equal(l->state, S("offered"))) {
+        if (l->user_id)
+            TRY(auto_login_erase_kept(db, l->user_id, l->id, e));
+        else
+            TRY(value_erase_kept(db, l->attribute_id, l->id, e));
+    }
+    TRY(db_run(db, SQL("DELETE FROM links WHERE id = $1", P_INT(l->id)), e));
+    link_note(db, a, l, "link.unlink", STR_ABSENT);
+    return queue_change(db, a, keys, l, by, now, e);
+}
+
+result link_forget_user(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t by, int64_t now, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a, SQL("SELECT id FROM links WHERE user_id = $1 OR (state = 'offered' AND offered_by = $1) ORDER BY id", P_INT(user_id)), &r, e));
+    for (size_t i = 0; i < r.n; i++) {
+        struct link_row row;
+        TRY(link_load(db, a, row_int(&r, i, 0), &row, e));
+        TRY(link_remove(db, a, keys, &row.link, by, now, e));
+    }
+    return SUCCESS;
+}

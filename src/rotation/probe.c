@@ -1,0 +1,130 @@
+/* rotation/probe.c: what is live on the target? The verifier is compared before any login is spent (I4). */
+#include "rotation/attempt.h"
+
+static result spend(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    return budget_spend(db, t->arena, t->account.id, clock_now(), e);
+}
+
+static result refund(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    return budget_refund(db, t->account.id, e);
+}
+
+result probe_compare(struct attempt *t, const struct secret *password, enum seen *ret, struct err *e)
+{
+    *ret = SEEN_CANNOT_TELL;
+    if (!t->check.can_compare || !password)
+        return SUCCESS;
+    bool matches;
+    TRY(line_compare(t->line, t->account.name, password, STR_ABSENT, &matches, e));
+    *ret = matches ? SEEN_LIVE : SEEN_NOT;
+    return SUCCESS;
+}
+
+static bool is_right(enum login_word word)
+{
+    return word == LOGIN_ACCEPTED || word == LOGIN_MUST_CHANGE;
+}
+
+/* A key that is refused counts against no lock-out; a password does. */
+result probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word, struct err *e)
+{
+    bool costs = !secret->private_key;
+    if (costs)
+        TRY(attempt_write(t, spend, e));
+    TRY(line_login(t->line, t->account.name, secret, ret_word, e));
+    *ret = is_right(*ret_word) ? SEEN_LIVE : SEEN_NOT;
+    if (costs && *ret == SEEN_LIVE)
+        TRY(attempt_write(t, refund, e));
+    return SUCCESS;
+}
+
+static result store_proof(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    static const char *const words[] = {"", "login", "compare", "none"};
+    return db_run(db, SQL("UPDATE managed_accounts SET proof = $2 WHERE id = $1", P_INT(t->account.id), P_TEXT(str_of(words[t->proof]))), e);
+}
+
+static result set_proof(struct attempt *t, enum proof proof, struct err *e)
+{
+    if (t->proof == proof && proof != PROOF_NONE)
+        return SUCCESS;
+    t->proof = proof;
+    return attempt_write(t, store_proof, e);
+}
+
+/* Which proof does the account have? Found out with the stored credential; PROOF_UNKNOWN stays where it cannot be told yet and the
+ * change's own proof will tell. */
+static result find_by_trying(struct attempt *t, struct err *e)
+{
+    struct login_secret known = {.password = t->current.password};
+    enum seen seen;
+    enum login_word word;
+    if (!known.password)
+        return SUCCESS;
+    TRY(probe_compare(t, known.password, &seen, e));
+    if (seen == SEEN_NOT)
+        return SUCCESS;
+    bool was_compared = seen == SEEN_LIVE;
+    TRY(probe_login(t, &known, &seen, &word, e));
+    if (seen == SEEN_LIVE)
+        return set_proof(t, PROOF_LOGIN, e);
+    return set_proof(t, was_compared ? PROOF_COMPARE : PROOF_NONE, e);
+}
+
+result probe_find_proof(struct attempt *t, struct err *e)
+{
+    if (t->proof == PROOF_LOGIN || (t->proof == PROOF_COMPARE && t->check.can_compare))
+        return SUCCESS;
+    t->proof = PROOF_UNKNOWN;
+    return find_by_trying(t, e);
+}
+
+static result prove_key(struct attempt *t, enum seen *ret, struct err *e)
+{
+    struct login_secret key = {.private_key = t->candidate.private_key, .passphrase = t->candidate.passphrase};
+    enum login_word word;
+    t->proved_how = TURN_BY_LOGIN;
+    return probe_login(t, &key, ret, &word, e);
+}
+
+/* Compared, and logged in with where that is possible: a hash alone may be one that the host cannot read. */
+static result prove_password(struct attempt *t, enum seen *ret, struct err *e)
+{
+    struct login_secret password = {.password = t->candidate.password};
+    enum login_word word;
+    enum seen compared;
+    TRY(probe_compare(t, password.password, &compared, e));
+    t->proved_how = TURN_BY_COMPARE;
+    if (compared == SEEN_NOT || (compared == SEEN_LIVE && t->proof == PROOF_COMPARE)) {
+        *ret = compared;
+        return SUCCESS;
+    }
+    TRY(probe_login(t, &password, ret, &word, e));
+    if (*ret == SEEN_LIVE) {
+        t->proved_how = TURN_BY_LOGIN;
+        return set_proof(t, PROOF_LOGIN, e);
+    }
+    bool is_unusable = word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
+    if (compared == SEEN_LIVE && (t->proof == PROOF_UNKNOWN || is_unusable)) {
+        *ret = SEEN_LIVE;
+        return is_unusable ? SUCCESS : set_proof(t, PROOF_COMPARE, e);
+    }
+    if (compared == SEEN_LIVE)
+        *ret = SEEN_CANNOT_TELL; /* it stands in the verifier, but does not log in */
+    return SUCCESS;
+}
+
+result probe_candidate(struct attempt *t, enum seen *ret, struct err *e)
+{
+    *ret = SEEN_LIVE;
+    if (t->has_key_part)
+        TRY(prove_key(t, ret, e));
+    if (t->has_password_part && *ret == SEEN_LIVE)
+        TRY(prove_password(t, ret, e));
+    return SUCCESS;
+}

@@ -1,0 +1,276 @@
+/* rotation/rotation.c: the engine: a dispatcher that claims what is due, and workers that run one job at a time. */
+#include "rotation/rotation.h"
+
+#include <pthread.h>
+
+#include "audit/audit.h"
+#include "base/log.h"
+#include "rotation/attempt.h"
+
+enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, WORKERS_MAX = 64 };
+#define LEASE (10 * MINUTES)
+#define LOOK_AGAIN_MS 500
+
+struct rotation {
+    struct rotation_config config;
+    pthread_t dispatcher, workers[WORKERS_MAX];
+    unsigned worker_count;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, work;
+    struct job waiting[WORKERS_MAX]; /* claimed, not yet taken by a worker; ids and epochs only */
+    size_t waiting_count;
+    unsigned idle;
+    bool is_woken;
+    atomic_bool is_stopping;
+    struct rotation_stats stats;
+};
+
+/* ---- a worker ---- */
+
+static result run_job(struct attempt *t, struct err *e)
+{
+    TRY(attempt_load(t, e));
+    if (str_equal(t->job.kind, S("test")))
+        return run_test(t, e);
+    if (str_equal(t->job.kind, S("check")))
+        return run_check(t, e);
+    return run_change(t, e);
+}
+
+static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, struct arena *a, bool *ret_settled)
+{
+    struct job j = {0};
+    struct err e;
+    *ret_settled = false;
+    if (!is_ok(db_snapshot(db, &e)))
+        return;
+    result got = job_get(db, a, job_id, &j, &e);
+    db_snapshot_end(db);
+    if (!is_ok(got))
+        return;
+    *ret_settled = !j.is_open;
+    pthread_mutex_lock(&r->lock);
+    r->stats.proved += str_equal(j.state, S("done"));
+    r->stats.refused += str_equal(j.state, S("refused"));
+    r->stats.drifted += str_equal(j.state, S("drift"));
+    r->stats.unknown += str_equal(j.state, S("resolving"));
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void work_on(struct rotation *r, struct db *db, const struct job *claimed)
+{
+    struct arena *a = arena_new();
+    struct attempt t = {.config = &r->config, .is_stopping = &r->is_stopping, .db = db, .arena = a, .job = *claimed};
+    struct err e = {0};
+    result done = run_job(&t, &e);
+    line_close(TAKE(t.line));
+    if (done.code == CONFLICT)
+        log_info("job %" PRId64 ": %s", claimed->id, e.text);
+    else if (!is_ok(done))
+        log_error("job %" PRId64 " stopped: %s; it is tried again when its lease ends", claimed->id, e.text);
+    bool is_settled;
+    count_outcome(r, claimed->id, db, a, &is_settled);
+    if (is_settled)
+        r->config.on_settled(r->config.context, claimed->id);
+    arena_free(a);
+}
+
+static bool take_waiting(struct rotation *r, struct job *ret)
+{
+    pthread_mutex_lock(&r->lock);
+    r->idle++;
+    pthread_cond_signal(&r->wake);
+    while (r->waiting_count == 0 && !r->is_stopping)
+        pthread_cond_wait(&r->work, &r->lock);
+    r->idle--;
+    bool has_one = r->waiting_count > 0 && !r->is_stopping;
+    if (has_one) {
+        *ret = r->waiting[0];
+        memmove(r->waiting, r->waiting + 1, --r->waiting_count * sizeof *r->waiting);
+        r->stats.started++;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return has_one;
+}
+
+static void *worker_main(void *argument)
+{
+    struct rotation *r = argument;
+    struct db *db = NULL;
+    struct err e;
+    if (!is_ok(db_open(r->config.store, DB_READER, &db, &e)))
+        die("rotation: cannot open a reader: %s", e.text);
+    struct job claimed;
+    while (take_waiting(r, &claimed))
+        work_on(r, db, &claimed);
+    db_free(db);
+    return NULL;
+}
+
+/* ---- the dispatcher ---- */
+
+struct claim {
+    struct rotation *r;
+    struct arena *a;
+    struct job jobs[WORKERS_MAX];
+    size_t n, max;
+};
+
+static result claim_due(struct db *db, void *argument, struct err *e)
+{
+    struct claim *c = argument;
+    return job_claim(db, c->a, clock_now(), LEASE, c->max, c->r->config.per_system, c->jobs, &c->n, e);
+}
+
+static size_t wait_for_room(struct rotation *r)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += LOOK_AGAIN_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&r->lock);
+    while (!r->is_stopping && !(r->is_woken && r->idle > r->waiting_count))
+        if (pthread_cond_timedwait(&r->wake, &r->lock, &until) != 0)
+            break;
+    r->is_woken = false;
+    size_t room = r->idle > r->waiting_count ? r->idle - r->waiting_count : 0;
+    pthread_mutex_unlock(&r->lock);
+    return room;
+}
+
+static void hand_out(struct rotation *r, const struct claim *c)
+{
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < c->n; i++)
+        r->waiting[r->waiting_count++] = (struct job){.id = c->jobs[i].id, .epoch = c->jobs[i].epoch, .account_id = c->jobs[i].account_id};
+    r->is_woken = r->is_woken || c->n == c->max;
+    pthread_cond_broadcast(&r->work);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Is anything due at all? Asked of a reader, so that an idle engine never troubles the writer. */
+static bool is_anything_due(struct db *db, struct arena *a)
+{
+    struct rows rows = {0};
+    struct err e;
+    int64_t now = clock_now();
+    if (!is_ok(db_snapshot(db, &e)))
+        return false;
+    result r = db_query(db, a,
+                        SQL("SELECT id FROM jobs WHERE is_open = 1 AND next_try_at <= $1 AND leased_until <= $1 AND kind IN ('change', 'test', 'check') LIMIT 1",
+                            P_INT(now)),
+                        &rows, &e);
+    db_snapshot_end(db);
+    return is_ok(r) && rows.n > 0;
+}
+
+static void *dispatcher_main(void *argument)
+{
+    struct rotation *r = argument;
+    struct arena *a = arena_new();
+    struct db *db = NULL;
+    struct err e;
+    if (!is_ok(db_open(r->config.store, DB_READER, &db, &e)))
+        die("rotation: cannot open a reader: %s", e.text);
+    while (!r->is_stopping) {
+        size_t room = wait_for_room(r);
+        arena_reset(a);
+        if (room == 0 || r->is_stopping || !is_anything_due(db, a))
+            continue;
+        struct claim c = {.r = r, .a = a, .max = room};
+        if (is_ok(writer_do(r->config.writer, claim_due, &c, &e)))
+            hand_out(r, &c);
+        else
+            log_warning("rotation: cannot claim jobs: %s", e.text);
+    }
+    db_free(db);
+    arena_free(a);
+    return NULL;
+}
+
+/* ---- start, stop ---- */
+
+static result recover(struct db *db, void *argument, struct err *e)
+{
+    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    return jobs_recover(db, argument, clock_now(), e);
+}
+
+result rotation_start(const struct rotation_config *config, struct rotation **ret, struct err *e)
+{
+    struct arena *a = arena_new();
+    result recovered = writer_do(config->writer, recover, a, e);
+    arena_free(a);
+    TRY(recovered);
+    struct rotation *r = calloc(1, sizeof *r);
+    if (!r)
+        die("out of memory");
+    r->config = *config;
+    r->config.per_system = config->per_system ? config->per_system : PER_SYSTEM_DEFAULT;
+    r->worker_count = config->workers ? config->workers : WORKERS_DEFAULT;
+    if (r->worker_count > WORKERS_MAX)
+        r->worker_count = WORKERS_MAX;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->wake, NULL);
+    pthread_cond_init(&r->work, NULL);
+    for (unsigned i = 0; i < r->worker_count; i++)
+        if (pthread_create(&r->workers[i], NULL, worker_main, r) != 0)
+            die("cannot start a worker thread");
+    if (pthread_create(&r->dispatcher, NULL, dispatcher_main, r) != 0)
+        die("cannot start the dispatcher thread");
+    *ret = r;
+    return SUCCESS;
+}
+
+void rotation_wake(void *rotation)
+{
+    struct rotation *r = rotation;
+    pthread_mutex_lock(&r->lock);
+    r->is_woken = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void rotation_stop(struct rotation *r, unsigned grace_ms)
+{
+    int64_t until = clock_monotonic() + (int64_t)grace_ms * 1000;
+    pthread_mutex_lock(&r->lock);
+    r->is_stopping = true;
+    pthread_cond_broadcast(&r->work);
+    pthread_cond_broadcast(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->dispatcher, NULL);
+    for (unsigned i = 0; i < r->worker_count; i++) {
+        int64_t left = until - clock_monotonic();
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_sec += left > 0 ? left / 1000000 + 1 : 0;
+        if (pthread_timedjoin_np(r->workers[i], NULL, &at) == 0)
+            continue;
+        launcher_kill_all(r->config.launcher);
+        pthread_join(r->workers[i], NULL);
+    }
+    pthread_cond_destroy(&r->wake);
+    pthread_cond_destroy(&r->work);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+result rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase, struct arena *a, struct str *ret_public,
+                            bool *ret_is_encrypted, struct err *e)
+{
+    struct line *line = NULL;
+    TRY(line_open(r->config.launcher, "ssh", &line, e));
+    result inspected = line_inspect_key(line, private_key, passphrase, a, ret_public, ret_is_encrypted, e);
+    line_close(line);
+    return inspected;
+}
+
+struct rotation_stats rotation_stats(struct rotation *r)
+{
+    pthread_mutex_lock(&r->lock);
+    struct rotation_stats stats = r->stats;
+    pthread_mutex_unlock(&r->lock);
+    return stats;
+}

@@ -1,0 +1,128 @@
+/* rotation/settle.c: how a job ends, or when it is tried next. Each ending is one transaction with all that it moves. */
+#include "rotation/attempt.h"
+
+#include "audit/audit.h"
+#include "base/log.h"
+#include "crypto/random.h"
+
+enum { REFUSALS_MAX = 5 };
+#define RETRY_AFTER (15 * MINUTES)
+
+struct ending {
+    struct attempt *t;
+    const char *state, *code;
+    struct str reason;
+    bool success;
+    int64_t at;
+};
+
+static void act_as_server(struct db *db)
+{
+    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+}
+
+static result write_proved(struct db *db, void *argument, struct err *e)
+{
+    struct ending *x = argument;
+    struct attempt *t = x->t;
+    int64_t now = clock_now();
+    act_as_server(db);
+    TRY(job_settle(db, &t->job, "done", true, "", S(""), now, e));
+    if (t->has_key_part)
+        TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
+    TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, t->job.made_by, now, e));
+    return job_note(db, t->arena, &t->job, "done", true, S(""), now, e);
+}
+
+/* The key that we installed before, and that nobody uses any more, goes. The change stands whatever comes of it. */
+static void remove_old_key(struct attempt *t)
+{
+    struct version before;
+    struct err e;
+    if (!t->has_key_part || !t->account.current_version || !is_ok(db_snapshot(t->db, &e)))
+        return;
+    result r = version_get(t->db, t->arena, t->account.id, t->account.current_version, &before, &e);
+    db_snapshot_end(t->db);
+    if (!is_ok(r) || !before.key_is_ours || before.public_key.n == 0 || str_equal(before.public_key, t->candidate_public))
+        return;
+    struct change_request remove = {.account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
+    r = line_change(t->line, &remove, &e);
+    struct err store;
+    if (!is_ok(attempt_step(t, "old key removed", is_ok(r), is_ok(r) ? S("") : str_of(e.text), &store)))
+        log_warning("job %" PRId64 ": cannot note the removal of the old key: %s", t->job.id, store.text);
+}
+
+result settle_proved(struct attempt *t, struct err *e)
+{
+    struct ending x = {.t = t};
+    TRY(writer_do(t->config->writer, write_proved, &x, e));
+    remove_old_key(t);
+    return SUCCESS;
+}
+
+static result write_ending(struct db *db, void *argument, struct err *e)
+{
+    struct ending *x = argument;
+    int64_t now = clock_now();
+    act_as_server(db);
+    TRY(job_settle(db, &x->t->job, x->state, x->success, x->code, x->reason, now, e));
+    if (str_equal(str_of(x->state), S("refused")) && x->t->job.version)
+        TRY(db_run(db,
+                   SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND number = $2 AND standing = 'pending'", P_INT(x->t->account.id),
+                       P_INT(x->t->job.version)),
+                   e));
+    if (str_equal(str_of(x->state), S("drift")))
+        TRY(turn_mark_lost(db, x->t->account.id, true, e));
+    return job_note(db, x->t->arena, &x->t->job, x->state, x->success, x->reason, now, e);
+}
+
+static result write_later(struct db *db, void *argument, struct err *e)
+{
+    struct ending *x = argument;
+    act_as_server(db);
+    TRY(job_back_to_queue(db, &x->t->job, x->at, x->code, x->reason, e));
+    return job_note(db, x->t->arena, &x->t->job, "later", false, x->reason, clock_now(), e);
+}
+
+static int64_t with_jitter(int64_t wait)
+{
+    return wait - wait / 8 + (int64_t)random_below((uint32_t)(wait / 4 / 1000 + 1)) * 1000;
+}
+
+result settle_refused(struct attempt *t, const struct err *why, struct err *e)
+{
+    struct ending x = {.t = t, .state = "refused", .code = why->word ? why->word : "refused", .reason = arena_str(t->arena, str_of(why->text))};
+    if (!t->job.is_queued || t->job.refusals + 1 >= REFUSALS_MAX)
+        return writer_do(t->config->writer, write_ending, &x, e);
+    x.at = clock_now() + with_jitter(RETRY_AFTER);
+    return writer_do(t->config->writer, write_later, &x, e);
+}
+
+result settle_drift(struct attempt *t, const char *why, struct err *e)
+{
+    log_error("account %.*s/%.*s is in drift: %s (job %" PRId64 "); see /api/v1/jobs?state=drift", STR_ARG(t->system.name), STR_ARG(t->account.name), why,
+              t->job.id);
+    struct ending x = {.t = t, .state = "drift", .code = "drift", .reason = str_of(why)};
+    return writer_do(t->config->writer, write_ending, &x, e);
+}
+
+static result write_unknown(struct db *db, void *argument, struct err *e)
+{
+    struct ending *x = argument;
+    act_as_server(db);
+    TRY(job_set_state(db, &x->t->job, "resolving", e));
+    TRY(job_try_later(db, &x->t->job, x->at, "unknown", x->reason, e));
+    return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, clock_now(), e);
+}
+
+result settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e)
+{
+    struct ending x = {.t = t, .at = at, .reason = arena_str(t->arena, str_of(why))};
+    return writer_do(t->config->writer, write_unknown, &x, e);
+}
+
+result settle_plain(struct attempt *t, bool success, const char *code, struct str reason, struct err *e)
+{
+    struct ending x = {.t = t, .state = "done", .success = success, .code = code, .reason = reason};
+    return writer_do(t->config->writer, write_ending, &x, e);
+}

@@ -1,0 +1,106 @@
+/* rotation/test.c: jobs that change nothing on the target: a Test of the stored credential, and a check of what can prove it. */
+#include "rotation/attempt.h"
+
+struct finding {
+    struct attempt *t;
+    bool is_live;
+    enum turn_proof how;
+};
+
+static result write_finding(struct db *db, void *argument, struct err *e)
+{
+    struct finding *f = argument;
+    if (f->is_live)
+        return turn_mark_proved(db, f->t->arena, f->t->account.id, f->how, clock_now(), e);
+    if (str_equal(f->t->account.state, S("drift")))
+        return SUCCESS;
+    return turn_mark_lost(db, f->t->account.id, false, e);
+}
+
+static result record_finding(struct attempt *t, bool is_live, enum turn_proof how, struct err *e)
+{
+    struct finding f = {t, is_live, how};
+    TRY(writer_do(t->config->writer, write_finding, &f, e));
+    return settle_plain(t, is_live, is_live ? "" : "mismatch", is_live ? S("") : S("the stored credential is not the live one"), e);
+}
+
+static result not_tested(struct attempt *t, const struct err *why, struct err *e)
+{
+    if (why->code == CONFLICT || why->code == INTERNAL || why->code == STORE_FULL) {
+        *e = *why;
+        return (result){why->code};
+    }
+    return settle_plain(t, false, why->word ? why->word : "unreachable", arena_str(t->arena, str_of(why->text)), e);
+}
+
+static result test_login(struct attempt *t, const struct login_secret *secret, struct err *e)
+{
+    enum seen seen;
+    enum login_word word;
+    struct err why = {0};
+    result r = probe_login(t, secret, &seen, &word, &why);
+    if (!is_ok(r))
+        return not_tested(t, &why, e);
+    bool is_only_unusable = word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
+    if (is_only_unusable)
+        return settle_plain(t, false, "unusable", S("the account is locked or expired"), e);
+    return record_finding(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
+}
+
+static result test_password(struct attempt *t, struct err *e)
+{
+    struct login_secret password = {.password = t->current.password};
+    enum seen seen;
+    struct err why = {0};
+    result r = probe_compare(t, password.password, &seen, &why);
+    if (!is_ok(r))
+        return not_tested(t, &why, e);
+    if (seen == SEEN_NOT)
+        return record_finding(t, false, TURN_BY_COMPARE, e);
+    r = probe_find_proof(t, &why);
+    if (!is_ok(r))
+        return not_tested(t, &why, e);
+    if (seen == SEEN_LIVE && t->proof == PROOF_COMPARE)
+        return record_finding(t, true, TURN_BY_COMPARE, e);
+    return test_login(t, &password, e);
+}
+
+static result test_key(struct attempt *t, struct err *e)
+{
+    struct login_secret key = {.private_key = t->current.private_key, .passphrase = t->current.passphrase};
+    enum seen seen;
+    enum login_word word;
+    struct err why = {0};
+    result r = probe_login(t, &key, &seen, &word, &why);
+    if (!is_ok(r))
+        return not_tested(t, &why, e);
+    if (seen == SEEN_NOT && t->account.password_fallback && t->current.password)
+        return test_password(t, e);
+    return record_finding(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
+}
+
+result run_test(struct attempt *t, struct err *e)
+{
+    struct err why = {0};
+    const struct platform *p = platform_by_id(t->system.platform_id);
+    if (!p || !p->connector)
+        return settle_plain(t, false, "unsupported", S("there is no connector for this platform"), e);
+    if (!t->current.password && !t->current.private_key)
+        return settle_plain(t, false, "no_credential", S("no credential is stored"), e);
+    result r = attempt_connect(t, &why);
+    if (!is_ok(r))
+        return not_tested(t, &why, e);
+    return t->current.private_key ? test_key(t, e) : test_password(t, e);
+}
+
+result run_check(struct attempt *t, struct err *e)
+{
+    struct err why = {0};
+    const struct platform *p = platform_by_id(t->system.platform_id);
+    if (!p || !p->connector || !t->functional.is_set)
+        return settle_plain(t, false, "unsupported", S("nothing to look with: no connector, or no functional account"), e);
+    result r = attempt_connect(t, &why);
+    if (is_ok(r))
+        r = probe_find_proof(t, &why);
+    return is_ok(r) ? settle_plain(t, true, "", S(""), e) : not_tested(t, &why, e);
+}
