@@ -125,7 +125,7 @@ result account_create(struct db *db, struct arena *a, const struct managed_accou
             ACCOUNT_VALUES(a, w)),
         &r, e));
     if (r.n == 0)
-        return name_taken("Managed Account", w.name, e);
+        return name_taken("A Managed Account", w.name, e);
     *ret_id = row_int(&r, 0, 0);
     return SUCCESS;
 }
@@ -144,7 +144,7 @@ result account_update(struct db *db, struct arena *a, const struct managed_accou
                     P_INT(w.system_id), P_TEXT(text_key(a, w.name)), P_INT(w.id)),
                 &is_taken, e));
     if (is_taken)
-        return name_taken("Managed Account", w.name, e);
+        return name_taken("A Managed Account", w.name, e);
     return db_run(
         db,
         SQL("UPDATE managed_accounts SET system_id = $1, domain_name = $2, name = $3, name_key = $4, "

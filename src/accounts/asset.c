@@ -140,7 +140,7 @@ static result complete(struct db *db, struct arena *a, const struct asset *with,
     return SUCCESS;
 }
 
-/* $1 to $9 of both statements; the keys follow as $10 to $14. */
+/* $1 to $14 of both statements. */
 #define ASSET_VALUES(a, w)                                                                                             \
     P_INT((w).workgroup_id), P_TEXT((w).name), P_TEXT((w).ip_address), P_TEXT(text_or_empty((w).dns_name)),            \
         P_TEXT(text_or_empty((w).domain_name)), P_TEXT(text_or_empty((w).mac_address)),                                \
@@ -163,7 +163,7 @@ result asset_create(struct db *db, struct arena *a, const struct asset *with, in
                      ASSET_VALUES(a, w), P_INT(now)),
                  &r, e));
     if (r.n == 0)
-        return name_taken("Asset", w.name, e);
+        return name_taken("An Asset", w.name, e);
     *ret_id = row_int(&r, 0, 0);
     return SUCCESS;
 }
@@ -180,7 +180,7 @@ result asset_update(struct db *db, struct arena *a, const struct asset *with, in
                     P_INT(w.workgroup_id), P_TEXT(text_key(a, w.name)), P_INT(w.id)),
                 &is_taken, e));
     if (is_taken)
-        return name_taken("Asset", w.name, e);
+        return name_taken("An Asset", w.name, e);
     return db_run(db,
                   SQL("UPDATE assets SET workgroup_id = $1, name = $2, ip_address = $3, dns_name = $4, domain_name = "
                       "$5, mac_address = $6, asset_type = $7, description = $8, operating_system = $9, name_key = $10, "

@@ -20,7 +20,7 @@ result check_end(const struct err *found, struct err *e)
 
 result name_taken(const char *what, struct str name, struct err *e)
 {
-    return FAIL(e, CONFLICT, "A %s with the name '%.*s' already exists.", what, STR_ARG(name));
+    return FAIL(e, CONFLICT, "%s with the name '%.*s' already exists.", what, STR_ARG(name));
 }
 
 result has_row(struct db *db, struct arena *a, struct sql sql, bool *ret, struct err *e)

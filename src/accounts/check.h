@@ -8,7 +8,7 @@
 struct str text_or_empty(struct str s);
 /* INVALID with the lines that err_add_line put into *found, else success. */
 RESULT check_end(const struct err *found, struct err *e);
-/* CONFLICT "A <what> with the name '…' already exists." */
+/* CONFLICT "<A what> with the name '…' already exists." */
 RESULT name_taken(const char *what, struct str name, struct err *e);
 /* Does any row come? */
 RESULT has_row(struct db *db, struct arena *a, struct sql sql, bool *ret, struct err *e);

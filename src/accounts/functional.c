@@ -167,7 +167,7 @@ result functional_create(struct db *db, struct arena *a, const struct keyring *k
                      P_TEXT(text_key(a, w.display_name)), P_TEXT(w.description), P_TEXT(w.elevation_command)),
                  &r, e));
     if (r.n == 0)
-        return name_taken("Functional Account", w.display_name, e);
+        return name_taken("A Functional Account", w.display_name, e);
     int64_t id = row_int(&r, 0, 0);
     TRY(store_secret(db, a, keys, id,
                      &(struct functional_secret){.password = secret_copy(a, given(secret->password)),

@@ -53,7 +53,7 @@ result workgroup_create(struct db *db, struct arena *a, struct str name, int64_t
                      P_TEXT(trimmed), P_TEXT(text_key(a, trimmed))),
                  &r, e));
     if (r.n == 0)
-        return name_taken("Workgroup", trimmed, e);
+        return name_taken("A Workgroup", trimmed, e);
     *ret_id = row_int(&r, 0, 0);
     return SUCCESS;
 }

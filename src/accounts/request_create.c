@@ -116,13 +116,14 @@ static result find_own(struct db *db, struct arena *a, const struct asking *k, i
     return SUCCESS;
 }
 
-/* All open ones run from before now until after it: they overlap with one that begins now. */
+/* All open ones run from before now until after it: they overlap with one that begins now. By the account's index, in
+ * which few are open, so `ends_at + 0`. */
 static result check_others(struct db *db, const struct asking *k, struct err *e)
 {
     int64_t n;
     TRY(db_insert(db,
                   SQL("SELECT COUNT(*) FROM requests q WHERE q.account_id = $1 AND q.status IN ('Active', 'Pending') "
-                      "AND q.user_id <> $2 AND q.ends_at > $3",
+                      "AND q.user_id <> $2 AND q.ends_at + 0 > $3",
                       P_INT(k->account.id), P_INT(k->who->user_id), P_INT(k->now)),
                   &n, "", e));
     if (k->account.max_concurrent_requests != 0 && n >= k->account.max_concurrent_requests)

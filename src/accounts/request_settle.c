@@ -44,12 +44,13 @@ static result mark_settled(struct db *db, int64_t id, struct err *e)
 static result hand_over(struct db *db, struct arena *a, int64_t account_id, int64_t now, bool *ret_waits, struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a,
-                 SQL("UPDATE requests SET was_released = 1, rotate_on_checkin = 1 WHERE id IN (SELECT q.id FROM "
-                     "requests q WHERE q.account_id = $1 AND q.status = 'Active' AND q.ends_at > $2 ORDER BY q.ends_at "
-                     "DESC, q.id DESC LIMIT 1) RETURNING id",
-                     P_INT(account_id), P_INT(now)),
-                 &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("UPDATE requests SET was_released = 1, rotate_on_checkin = 1 WHERE id IN (SELECT q.id FROM "
+            "requests q WHERE q.account_id = $1 AND q.status = 'Active' AND q.ends_at + 0 > $2 ORDER BY q.ends_at "
+            "DESC, q.id DESC LIMIT 1) RETURNING id",
+            P_INT(account_id), P_INT(now)),
+        &r, e));
     *ret_waits = r.n > 0;
     return SUCCESS;
 }

@@ -41,7 +41,10 @@ result request_rotate_on_checkin(struct db *db, struct arena *a, const struct ca
                                  struct err *e)
 {
     struct request r;
-    TRY(get_own(db, a, who, id, &r, e));
+    result found = get_own(db, a, who, id, &r, e);
+    if (found.code == NOT_FOUND)
+        return FAIL(e, INVALID, "id: there is no such request"); /* 400, as documented (passwordsafe-api 7.5) */
+    TRY(found);
     if (request_is_over(&r, now))
         return FAIL(e, INVALID, "The request has ended");
     return db_run(db, SQL("UPDATE requests SET rotate_on_checkin = 1 WHERE id = $1", P_INT(id)), e);

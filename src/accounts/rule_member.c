@@ -68,7 +68,7 @@ result quick_rule_create(struct db *db, struct arena *a, const struct quick_rule
                      P_TEXT(w.category), P_TEXT(w.rule_type), P_INT(now)),
                  &r, e));
     if (r.n == 0)
-        return name_taken("Smart Rule", w.title, e);
+        return name_taken("A Smart Rule", w.title, e);
     int64_t id = row_int(&r, 0, 0);
     TRY(insert_members(db, a, id, w.rule_type, &w.members, e));
     *ret_id = id;

@@ -99,7 +99,7 @@ static result complete(struct db *db, struct arena *a, struct managed_system *w,
     return check_end(&found, e);
 }
 
-/* $1 to $28 of both statements. */
+/* $1 to $27 of both statements. */
 #define OPT_VALUE(o) ((o).is_set ? P_INT((o).value) : P_NULL)
 #define SYSTEM_VALUES(a, w)                                                                                            \
     P_INT((w).workgroup_id), P_INT((w).asset_id), P_TEXT((w).name), P_TEXT(text_key((a), (w).name)),                   \
@@ -127,7 +127,7 @@ result system_create(struct db *db, struct arena *a, const struct managed_system
                      SYSTEM_VALUES(a, w)),
                  &r, e));
     if (r.n == 0)
-        return name_taken("Managed System", w.name, e);
+        return name_taken("A Managed System", w.name, e);
     *ret_id = row_int(&r, 0, 0);
     return SUCCESS;
 }
@@ -144,7 +144,7 @@ result system_update(struct db *db, struct arena *a, const struct managed_system
                     P_INT(w.workgroup_id), P_TEXT(text_key(a, w.name)), P_INT(w.id)),
                 &is_taken, e));
     if (is_taken)
-        return name_taken("Managed System", w.name, e);
+        return name_taken("A Managed System", w.name, e);
     return db_run(
         db,
         SQL("UPDATE managed_systems SET workgroup_id = $1, asset_id = $2, name = $3, name_key = $4, host_name = $5, "

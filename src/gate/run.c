@@ -98,12 +98,19 @@ static result write_refuse(struct db *db, struct work *w, const struct err *why,
     return SUCCESS;
 }
 
+static void note_unauthenticated(struct gate_call *gc)
+{
+    if (gc->outcome.code == UNAUTHENTICATED && !gc->call.row->refused)
+        audit_refusal(gc->gate->config.audit, gc->gate->config.writer, call_actor(&gc->call), "refused", "unauthenticated");
+}
+
 static void write_done(struct work *w, result outcome, const struct err *why)
 {
     struct gate_call *gc = of_work(w);
     gc->outcome = outcome;
     if (outcome.code != OK)
         gc->why = *why;
+    note_unauthenticated(gc);
     if (outcome.code == OK && gc->after_commit)
         gc->after_commit(gc->after_commit_argument);
     if (outcome.code == OK && gc->park_us > 0)
@@ -154,8 +161,7 @@ static void finish_read(struct gate_call *gc)
         call_park_now(gc);
         return;
     }
-    if (gc->outcome.code == UNAUTHENTICATED)
-        audit_refusal(gc->gate->config.audit, gc->gate->config.writer, call_actor(&gc->call), "refused", "unauthenticated");
+    note_unauthenticated(gc);
     if (gc->outcome.code == OK || !is_refusal_recorded(gc, gc->outcome.code)) {
         call_finish(gc);
         return;

@@ -24,14 +24,14 @@ enum right {
     GENERATE_API_KEY,
     VIEW_AUDIT,
     /* Password Safe features */
-    ACCOUNT_MANAGEMENT = 32, /* AM */
-    SYSTEM_MANAGEMENT,       /* SM */
-    ROLE_MANAGEMENT,         /* RM */
-    POLICY_MANAGEMENT,       /* PM */
+    ACCOUNT_MANAGEMENT = 32,  /* AM */
+    SYSTEM_MANAGEMENT,        /* SM */
+    ROLE_MANAGEMENT,          /* RM */
+    POLICY_MANAGEMENT,        /* PM */
     CONFIGURATION_MANAGEMENT, /* CM */
-    GLOBAL_QUARANTINE,       /* GQ */
+    GLOBAL_QUARANTINE,        /* GQ */
     TICKET_MANAGEMENT,
-    ASSET_MANAGEMENT,        /* AS */
+    ASSET_MANAGEMENT,         /* AS */
     USER_ACCOUNTS_MANAGEMENT, /* UM */
     SMART_RULE_ASSET,
     SMART_RULE_ACCOUNT,
@@ -40,33 +40,33 @@ enum right {
     ATTRIBUTE_MANAGEMENT,
     DIRECTORY_QUERY,
     MANAGEMENT_CONSOLE,
-    API_REGISTRATION,        /* AR */
-    SECRETS_SAFE,            /* SS */
+    API_REGISTRATION, /* AR */
+    SECRETS_SAFE,     /* SS */
     WORKFORCE_PASSWORDS,
     USER_AUDITS,
-    BREAK_GLASS,             /* ours; Administrators do not hold it by themselves */
+    BREAK_GLASS, /* ours; Administrators do not hold it by themselves */
     RIGHT_COUNT = 64
 };
 
 struct right_fact {
     enum right right;
     enum face face;
-    int64_t wire_id;            /* Control Room permission id, Password Safe PermissionID */
+    int64_t wire_id;                    /* Control Room permission id, Password Safe PermissionID */
     const char *action, *resource_type; /* Control Room */
-    const char *name;           /* of the feature, or of the permission in the vendor's screens */
-    bool is_reserved;           /* updateany, readmasked, break-glass: keyturn-api 2.3 */
+    const char *name;                   /* of the feature, or of the permission in the vendor's screens */
+    bool is_reserved;                   /* updateany, readmasked, break-glass: keyturn-api 2.3 */
 };
 extern const struct right_fact right_facts[];
 extern const size_t right_fact_count;
 const struct right_fact *right_fact(enum right right);
-const struct right_fact *right_by_wire_id(enum face face, int64_t wire_id);                    /* NULL: unknown */
+const struct right_fact *right_by_wire_id(enum face face, int64_t wire_id);            /* NULL: unknown */
 const struct right_fact *right_by_action(struct str action, struct str resource_type); /* Control Room; NULL: unknown */
 
 /* What somebody holds: a level for each right, and the two built-in groups that are more than their rights. */
 struct rights {
     unsigned char level[RIGHT_COUNT];
-    bool is_aae_admin;      /* Control Room role 1 */
-    bool is_administrator;  /* Password Safe group 1: every feature at LEVEL_WRITE but BREAK_GLASS, every role check */
+    bool is_aae_admin;     /* Control Room role 1 */
+    bool is_administrator; /* Password Safe group 1: every feature at LEVEL_WRITE but BREAK_GLASS, every role check */
 };
 bool rights_include(const struct rights *have, const struct rights *wanted); /* have >= wanted in every point */
 void rights_raise(struct rights *r, enum right right, enum level level);     /* to at least this level */

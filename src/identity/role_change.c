@@ -109,22 +109,14 @@ static RESULT replace_members(struct db *db, struct arena *a, const struct grant
     return write_members(db, a, g, face, role_id, &d, now, e);
 }
 
-RESULT role_create(struct db *db, struct arena *a, const struct caller *who, enum face face,
-                   const struct role_change *with, int64_t now, int64_t *ret_number, struct err *e)
+static RESULT insert_role(struct db *db, struct arena *a, const struct caller *who, enum face face,
+                          const struct role_change *with, int64_t now, int64_t *ret_id, int64_t *ret_number,
+                          struct err *e)
 {
-    struct grant g;
-    struct rights rights;
-    int64_t number, id;
     struct str name = text_trim(with->name);
     struct str description = str_is_set(with->description) ? with->description : S("");
     bool is_controlroom = face == FACE_CONTROLROOM;
-    TRY(grant_begin(db, a, who, &g, e));
-    TRY(check_name(db, a, face, name, 0, e));
-    TRY(read_rights(face, &with->rights, &rights, e));
-    if (is_controlroom && with->rights.n == 0) {
-        rights_raise(&rights, MANAGE_CREDENTIALS, LEVEL_WRITE);
-        rights_raise(&rights, CREATE_STANDARD, LEVEL_WRITE);
-    }
+    int64_t number;
     TRY(db_next_number(db, is_controlroom ? "role.controlroom" : "role.passwordsafe",
                        is_controlroom ? ROLE_NUMBER_CUSTOM : GROUP_NUMBER_CUSTOM, &number, e));
     TRY(db_insert(db,
@@ -134,13 +126,38 @@ RESULT role_create(struct db *db, struct arena *a, const struct caller *who, enu
                       P_INT(face), P_INT(number), P_TEXT(name), P_TEXT(text_key(a, name)), P_TEXT(description),
                       P_TEXT(text_key(a, description)), P_INT(!with->is_active.is_set || with->is_active.value),
                       P_INT(id_of(who)), P_INT(now)),
-                  &id, "The name is taken", e));
-    TRY(write_rights(db, id, &rights, e));
+                  ret_id, "The name is taken", e));
+    *ret_number = number;
+    return SUCCESS;
+}
+
+/* What is absent stays as it is. */
+static RESULT write_parts(struct db *db, struct arena *a, const struct grant *g, enum face face, int64_t role_id,
+                          const struct role_change *with, int64_t now, struct err *e)
+{
     if (with->registrations.is_set)
-        TRY(write_registrations(db, a, id, &with->registrations, e));
+        TRY(write_registrations(db, a, role_id, &with->registrations, e));
     if (with->members.is_set)
-        TRY(replace_members(db, a, &g, face, id, &with->members, now, e));
-    TRY(grant_check_role(db, a, &g, id, e));
+        TRY(replace_members(db, a, g, face, role_id, &with->members, now, e));
+    return grant_check_role(db, a, g, role_id, e);
+}
+
+RESULT role_create(struct db *db, struct arena *a, const struct caller *who, enum face face,
+                   const struct role_change *with, int64_t now, int64_t *ret_number, struct err *e)
+{
+    struct grant g;
+    struct rights rights;
+    int64_t number, id = 0;
+    TRY(grant_begin(db, a, who, &g, e));
+    TRY(check_name(db, a, face, text_trim(with->name), 0, e));
+    TRY(read_rights(face, &with->rights, &rights, e));
+    if (face == FACE_CONTROLROOM && with->rights.n == 0) {
+        rights_raise(&rights, MANAGE_CREDENTIALS, LEVEL_WRITE);
+        rights_raise(&rights, CREATE_STANDARD, LEVEL_WRITE);
+    }
+    TRY(insert_role(db, a, who, face, with, now, &id, &number, e));
+    TRY(write_rights(db, id, &rights, e));
+    TRY(write_parts(db, a, &g, face, id, with, now, e));
     *ret_number = number;
     return SUCCESS;
 }
@@ -163,6 +180,19 @@ static RESULT check_builtin(const struct role *was, struct str name, const struc
     return !was->is_builtin || is_same ? SUCCESS : FAIL(e, CONFLICT, "A built-in role cannot be changed");
 }
 
+static RESULT write_role(struct db *db, struct arena *a, const struct caller *who, const struct role *was,
+                         struct str name, const struct role_change *with, int64_t now, struct err *e)
+{
+    struct str description = str_is_set(with->description) ? with->description : was->description;
+    bool is_active = with->is_active.is_set ? with->is_active.value : was->is_active;
+    return db_run(db,
+                  SQL("UPDATE roles SET name = $2, name_key = $3, description = $4, description_key = $5,"
+                      " is_active = $6, version = version + 1, updated_by = $7, updated_at = $8 WHERE id = $1",
+                      P_INT(was->id), P_TEXT(name), P_TEXT(text_key(a, name)), P_TEXT(description),
+                      P_TEXT(text_key(a, description)), P_INT(is_active), P_INT(id_of(who)), P_INT(now)),
+                  e);
+}
+
 RESULT role_update(struct db *db, struct arena *a, const struct caller *who, enum face face, int64_t number,
                    const struct role_change *with, int64_t now, struct err *e)
 {
@@ -173,25 +203,14 @@ RESULT role_update(struct db *db, struct arena *a, const struct caller *who, enu
     TRY(grant_begin(db, a, who, &g, e));
     TRY(grant_may_change_role(db, a, &g, was.id, e));
     struct str name = str_is_set(with->name) ? text_trim(with->name) : was.name;
-    struct str description = str_is_set(with->description) ? with->description : was.description;
-    bool is_active = with->is_active.is_set ? with->is_active.value : was.is_active;
     TRY(read_rights(face, &with->rights, &rights, e));
     TRY(check_builtin(&was, name, with, &rights, e));
     if (!str_equal(name, was.name))
         TRY(check_name(db, a, face, name, was.id, e));
-    TRY(db_run(db,
-               SQL("UPDATE roles SET name = $2, name_key = $3, description = $4, description_key = $5, is_active = $6,"
-                   " version = version + 1, updated_by = $7, updated_at = $8 WHERE id = $1",
-                   P_INT(was.id), P_TEXT(name), P_TEXT(text_key(a, name)), P_TEXT(description),
-                   P_TEXT(text_key(a, description)), P_INT(is_active), P_INT(id_of(who)), P_INT(now)),
-               e));
+    TRY(write_role(db, a, who, &was, name, with, now, e));
     if (with->rights.is_set)
         TRY(write_rights(db, was.id, &rights, e));
-    if (with->registrations.is_set)
-        TRY(write_registrations(db, a, was.id, &with->registrations, e));
-    if (with->members.is_set)
-        TRY(replace_members(db, a, &g, face, was.id, &with->members, now, e));
-    return grant_check_role(db, a, &g, was.id, e);
+    return write_parts(db, a, &g, face, was.id, with, now, e);
 }
 
 RESULT role_delete(struct db *db, struct arena *a, const struct caller *who, enum face face, int64_t number,

@@ -160,6 +160,18 @@ static bool touches_identity(const struct user *was, const struct user *u, const
            !difference_is_empty(&plans->controlroom) || !difference_is_empty(&plans->passwordsafe);
 }
 
+static RESULT apply(struct db *db, struct arena *a, const struct caller *who, const struct user *was,
+                    const struct user *u, const struct user_change *with, const struct role_plans *plans, int64_t now,
+                    struct err *e)
+{
+    bool is_shut_out = (u->is_disabled && !was->is_disabled) || (u->is_quarantined && !was->is_quarantined);
+    if (!str_equal(was->name, u->name))
+        TRY(check_name_is_free(db, a, u->name, u->id, e));
+    TRY(write_user(db, a, u, with->password_hash, id_of(who), now, e));
+    TRY(apply_all_roles(db, u->id, plans, now, e));
+    return is_shut_out || str_is_set(with->password_hash) ? user_end_sessions(db, u->id, now, e) : SUCCESS;
+}
+
 RESULT user_update(struct db *db, struct arena *a, const struct caller *who, int64_t id, const struct user_change *with,
                    int64_t now, struct err *e)
 {
@@ -175,13 +187,7 @@ RESULT user_update(struct db *db, struct arena *a, const struct caller *who, int
     if (is_checked)
         TRY(grant_may_change_user(db, a, &g, id, e));
     TRY(check_fields(a, &u, e));
-    if (!str_equal(was.name, u.name))
-        TRY(check_name_is_free(db, a, u.name, id, e));
-    TRY(write_user(db, a, &u, with->password_hash, id_of(who), now, e));
-    TRY(apply_all_roles(db, id, &plans, now, e));
-    bool is_shut_out = (u.is_disabled && !was.is_disabled) || (u.is_quarantined && !was.is_quarantined);
-    if (is_shut_out || str_is_set(with->password_hash))
-        TRY(user_end_sessions(db, id, now, e));
+    TRY(apply(db, a, who, &was, &u, with, &plans, now, e));
     return is_checked ? grant_check_user(db, a, &g, id, e) : SUCCESS;
 }
 

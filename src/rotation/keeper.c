@@ -12,7 +12,7 @@ static result why_kept(struct db *db, struct arena *a, int64_t kept_by, struct s
     return SUCCESS;
 }
 
-static result may_read(struct db *db, struct arena *a, int64_t kept_by, int64_t now, bool *ret_may, struct str *ret_state, int64_t *ret_job, struct err *e)
+static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can_wait, int64_t now, bool *ret_may, struct str *ret_state, int64_t *ret_job, struct err *e)
 {
     struct link_row row;
     *ret_may = false;
@@ -25,6 +25,8 @@ static result may_read(struct db *db, struct arena *a, int64_t kept_by, int64_t 
         return SUCCESS;
     TRY(release_state(db, a, row.link.account_id, ret_state, ret_job, e));
     *ret_may = true;
+    if (can_wait && *ret_job)
+        return SUCCESS;
     TRY(db_run(db, SQL("UPDATE links SET last_read_at = $2 WHERE id = $1", P_INT(kept_by), P_INT(now)), e));
     TRY(db_run(db, SQL("UPDATE managed_accounts SET last_read_at = $2 WHERE id = $1", P_INT(row.link.account_id), P_INT(now)), e));
     link_note(db, a, &row.link, "link.read", STR_ABSENT);

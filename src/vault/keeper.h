@@ -10,9 +10,9 @@ struct keeper {
     result (*why_kept)(struct db *db, struct arena *a, int64_t kept_by, struct str *ret, struct err *e);
     /* May this consumer, who holds readmasked (or the device of an auto-login), read it in clear now? DENIED while
      * suspended; *ret_may false: he gets "". True: it has noted the release with the account; *ret_state is the word of
-     * X-Keyturn-State
-     * ("" when proved), *ret_job the job under way to wait for (0: none). */
-    result (*may_read)(struct db *db, struct arena *a, int64_t kept_by, int64_t now, bool *ret_may,
+     * X-Keyturn-State ("" when proved), *ret_job the change under way (0: none). `can_wait`: with a change under way
+     * the caller will wait and ask again, so nothing is noted now. */
+    result (*may_read)(struct db *db, struct arena *a, int64_t kept_by, bool can_wait, int64_t now, bool *ret_may,
                        struct str *ret_state, int64_t *ret_job, struct err *e);
     /* The caller wants to assign the credential to a locker, take it out, or delete that locker: needs the account
      * side's right (keyturn-api 3.1 rule 5). DENIED. */

@@ -11,6 +11,7 @@ struct reader {
     const struct keyring *keys;
     const struct caller *who;
     enum masking masking;
+    bool can_wait;
     int64_t now;
     struct standing standing;
     struct value_reading *reading;
@@ -38,7 +39,7 @@ static RESULT ask_keeper(const struct reader *r, const struct stored_value *v, b
     int64_t job = 0;
     bool may = false;
     if (may_read_masked(r, v))
-        TRY(vault_keeper()->may_read(r->db, r->arena, v->kept_by, r->now, &may, &state, &job, e));
+        TRY(vault_keeper()->may_read(r->db, r->arena, v->kept_by, r->can_wait, r->now, &may, &state, &job, e));
     if (may && badness_rank(state) < badness_rank(r->reading->state))
         r->reading->state = state;
     if (may && r->reading->wait_for == 0)
@@ -94,7 +95,7 @@ RESULT value_read(struct db *db, struct arena *a, const struct keyring *keys, co
     struct credential c;
     struct value_reading reading = {.state = S("")};
     struct reader r = {
-        .db = db, .arena = a, .keys = keys, .who = who, .masking = q->masking, .now = now, .reading = &reading};
+        .db = db, .arena = a, .keys = keys, .who = who, .masking = q->masking, .can_wait = q->can_wait, .now = now, .reading = &reading};
     struct builder b;
     struct rows rows;
     TRY(credential_reach(db, a, who, q->credential_id, &c, &r.standing, e));

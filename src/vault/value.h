@@ -17,6 +17,7 @@ struct value {
 struct value_query {
     int64_t credential_id, attribute_id /* 0: all */, user_id /* 0: not given */;
     enum masking masking;
+    bool can_wait; /* with a change under way the caller will wait and ask again: nothing is noted now */
 };
 struct value_reading {
     struct str credential_name;

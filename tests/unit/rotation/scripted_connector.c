@@ -78,7 +78,7 @@ static void say_facts(void)
     DIR *folder = opendir("/proc/self/fd");
     for (int fd = 0; fd < 64; fd++)
         if (fd != dirfd(folder) && fcntl(fd, F_GETFD) >= 0)
-            snprintf(facts + strlen(facts), 8, " %d", fd);
+            snprintf(facts + strlen(facts), 16, " %d", fd);
     closedir(folder);
     for (char **variable = environ; *variable; variable++)
         snprintf(facts + strlen(facts), 64, " %s", *variable);

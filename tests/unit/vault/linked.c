@@ -21,10 +21,10 @@ static result why_kept(struct db *db, struct arena *a, int64_t kept_by, struct s
     *ret = arena_printf(a, "This value follows managed account web%02d/root", (int)kept_by);
     return SUCCESS;
 }
-static result may_read(struct db *db, struct arena *a, int64_t kept_by, int64_t now, bool *ret_may,
+static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can_wait, int64_t now, bool *ret_may,
                        struct str *ret_state, int64_t *ret_job, struct err *e)
 {
-    (void)db, (void)a, (void)kept_by, (void)now;
+    (void)db, (void)a, (void)kept_by, (void)can_wait, (void)now;
     keeper.reads++;
     if (keeper.is_suspended)
         return FAIL(e, DENIED, "The link is suspended");

@@ -1,0 +1,36 @@
+/* api/keyturn/server_state.c: the numbers that the parts of the server keep, gathered. */
+#include "api/keyturn/server_state.h"
+
+#include <sys/statvfs.h>
+
+enum { WAITING_MANY = 2048 /* half of what the writer's queue takes */ };
+
+static double disk_free(const char *directory)
+{
+    struct statvfs fs;
+    if (!directory || statvfs(directory, &fs) != 0 || fs.f_blocks == 0)
+        return -1;
+    return (double)fs.f_bavail / (double)fs.f_blocks;
+}
+
+result server_state(struct call *c, struct server_state *ret, struct err *e)
+{
+    const struct service *s = c->service;
+    struct audit_head *heads;
+    struct audit_signed_heads last;
+    size_t n;
+    TRY(audit_heads(c->db, c->arena, &heads, &n, e));
+    TRY(audit_last_checkpoint(c->db, c->arena, &last, e));
+    *ret = (struct server_state){.is_sealed = !keyring_is_open(s->keys),
+                                 .has_plain_http =
+                                     s->plain_http_allowed && s->http && !http_server_is_loopback_only(s->http),
+                                 .writer = writer_stats(s->writer),
+                                 .disk_free = disk_free(s->data_directory),
+                                 .checkpoint_at = last.at};
+    if (s->rotation)
+        ret->rotation = rotation_stats(s->rotation);
+    for (size_t i = 0; i < n; i++)
+        ret->audit_rows += heads[i].number;
+    ret->is_ready = !ret->is_sealed && ret->writer.waiting < WAITING_MANY;
+    return SUCCESS;
+}

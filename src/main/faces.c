@@ -1,0 +1,6 @@
+/* main/faces.c: the faces that are served, in the order in which they are asked whose path it is. */
+#include "api/controlroom/face.h"
+#include "api/keyturn/face.h"
+#include "main/programs.h"
+
+const struct face_rules *const all_faces[] = {&keyturn_face, &pages_face, &controlroom_face, NULL};

@@ -1,0 +1,230 @@
+/* main/serve.c: keyturn serve: starts everything in order, serves, stops everything in reverse. */
+#include "main/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "rotation/link.h"
+#include "vault/keeper.h"
+
+enum { GRACE_MS = 10000 };
+
+/* ---- what must hold before any key is read ---- */
+
+static void forbid_dumps(void)
+{
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_warning("cannot forbid core dumps: %s", strerror(errno));
+}
+
+static const char *program_folder(struct arena *a)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    if (n <= 0)
+        die("cannot read /proc/self/exe");
+    struct str s = {path, (size_t)n};
+    while (s.n > 1 && s.p[s.n - 1] != '/')
+        s.n--;
+    s.n -= s.n > 1;
+    return arena_cstr(a, s);
+}
+
+static void device_failed(void *context)
+{
+    (void)context;
+    log_error("the store's device reported a write error: the server stops, so that nothing is answered that may not stand. "
+              "Check the disk, then start it again");
+    _exit(70);
+}
+
+/* ---- the parts ---- */
+
+static result open_store(struct server *s, struct err *e)
+{
+    const struct options *o = s->options;
+    TRY(store_open(o->data, false, &s->store, e));
+    TRY(db_open(s->store, DB_WRITER, &s->writer_db, e));
+    s->keys = keyring_new();
+    TRY(keys_open(s->writer_db, s->arena, o, s->keys, e));
+    TRY(installation_of(s->writer_db, s->arena, &s->service.installation, &s->service.epoch, e));
+    TRY(audit_open(s->writer_db, s->keys, S("a"), &s->audit, e));
+    TRY(db_begin(s->writer_db, e));
+    TRY(tokens_open(s->writer_db, clock_now(), &s->tokens, e));
+    TRY(db_commit(s->writer_db, e));
+    struct writer_hooks hooks = audit_hooks(s->audit, device_failed);
+    return writer_new(s->writer_db, &hooks, &s->writer, e);
+}
+
+static void on_settled(void *context, int64_t job_id)
+{
+    struct server *s = context;
+    gate_job_settled(s->gate, job_id);
+}
+
+static result start_rotation(struct server *s, struct err *e)
+{
+    struct rotation_config config = {.store = s->store,
+                                     .writer = s->writer,
+                                     .keys = s->keys,
+                                     .launcher = s->launcher,
+                                     .loopback_allowed = http_server_is_loopback_only(s->http),
+                                     .on_settled = on_settled,
+                                     .context = s};
+    vault_set_keeper(link_keeper(s->keys));
+    TRY(rotation_start(&config, &s->rotation, e));
+    s->service.rotation = s->rotation;
+    return SUCCESS;
+}
+
+static void fill_service(struct server *s)
+{
+    s->service.keys = s->keys;
+    s->service.tokens = s->tokens;
+    s->service.audit = s->audit;
+    s->service.writer = s->writer;
+    s->service.store = s->store;
+    s->service.http = s->http;
+    s->service.data_directory = s->options->data;
+    s->service.web_directory = arena_printf(s->arena, "%s/web", program_folder(s->arena)).p;
+    s->service.plain_http_allowed = s->options->allow_plain_http;
+    s->service.started_at = clock_now();
+}
+
+static result start_gate(struct server *s, struct err *e)
+{
+    struct gate_config config = {.store = s->store,
+                                 .writer = s->writer,
+                                 .audit = s->audit,
+                                 .service = &s->service,
+                                 .faces = all_faces,
+                                 .keys = s->keys,
+                                 .loops = s->loops};
+    return gate_new(&config, &s->gate, e);
+}
+
+/* http's callbacks get the server: the gate comes after the listeners, which must be known to be loopback or not. */
+static void on_request(struct http_exchange *x, void *context)
+{
+    gate_on_request(x, ((struct server *)context)->gate);
+}
+static size_t body_limit(const struct http_request *head, void *context)
+{
+    return gate_body_limit(head, ((struct server *)context)->gate);
+}
+static void on_refusal(struct str path, int status, const char *why, struct http_reply *reply, void *context)
+{
+    gate_on_refusal(path, status, why, reply, ((struct server *)context)->gate);
+}
+static void on_idle(unsigned loop, void *context)
+{
+    gate_on_idle(loop, ((struct server *)context)->gate);
+}
+
+static result start_http(struct server *s, struct err *e)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    s->loops = cores > 1 ? (unsigned)cores : 1;
+    struct http_config config = {.loops = s->loops, .context = s, .on_request = on_request, .body_limit = body_limit, .on_refusal = on_refusal, .on_idle = on_idle};
+    TRY(http_server_new(&config, &s->http, e));
+    for (size_t i = 0; i < s->options->listen_count; i++)
+        TRY(server_listen(s, str_of(s->options->listen[i]), e));
+    return SUCCESS;
+}
+
+static result note_start(struct db *db, void *argument, struct err *e)
+{
+    (void)e;
+    struct server *s = argument;
+    audit_note(db, "server.start", true, (struct audit_object){"server", 0, s->service.installation}, 0, S(KEYTURN_VERSION));
+    return SUCCESS;
+}
+
+static result start_all(struct server *s, struct err *e)
+{
+    if (!s->options->data || !s->options->listen_count)
+        return FAIL(e, INVALID, "serve needs --data DIR and at least one --listen URL");
+    TRY(launcher_start(program_folder(s->arena), "keyturn-connector", &s->launcher, e));
+    forbid_dumps();
+    crypto_start();
+    TRY(server_block_signals(e));
+    TRY(open_store(s, e));
+    TRY(start_http(s, e));
+    fill_service(s);
+    TRY(start_gate(s, e));
+    TRY(start_rotation(s, e));
+    TRY(server_drop_user(s, e));
+    TRY(writer_do(s->writer, note_start, s, e));
+    return server_start_clock(s, e);
+}
+
+/* ---- stopping ---- */
+
+static result note_stop(struct db *db, void *argument, struct err *e)
+{
+    (void)e;
+    struct server *s = argument;
+    audit_note(db, "server.stop", true, (struct audit_object){"server", 0, s->service.installation}, 0, STR_ABSENT);
+    return SUCCESS;
+}
+
+static void stop_all(struct server *s)
+{
+    struct err e;
+    server_stop_clock(s);
+    if (s->rotation)
+        rotation_stop(s->rotation, GRACE_MS);
+    if (s->writer) {
+        audit_flush(s->audit, s->writer, true);
+        if (s->is_running && (!is_ok(writer_do(s->writer, note_stop, s, &e)) || !is_ok(audit_checkpoint(s->audit, s->writer, &e))))
+            log_warning("no checkpoint at stop: %s", e.text);
+    }
+    gate_free(s->gate);
+    if (s->http)
+        http_server_free(s->http);
+    if (s->writer)
+        writer_free(s->writer);
+    if (s->audit)
+        audit_free(s->audit);
+    if (s->tokens)
+        tokens_free(s->tokens);
+    if (s->writer_db)
+        db_free(s->writer_db);
+    if (s->store)
+        store_free(s->store);
+    if (s->keys)
+        keyring_free(s->keys);
+    launcher_stop(s->launcher);
+}
+
+void server_stop(struct server *s)
+{
+    gate_stop(s->gate);
+    http_server_stop(s->http, GRACE_MS);
+}
+
+int run_serve(const struct options *o)
+{
+    struct server s = {.options = o, .arena = arena_new()};
+    struct err e = {0};
+    result r = start_all(&s, &e);
+    if (is_ok(r)) {
+        s.is_running = true;
+        server_announce(&s);
+        http_server_run(s.http);
+        log_info("stopping");
+    } else {
+        fprintf(stderr, "keyturn serve: %s\n", e.text);
+    }
+    stop_all(&s);
+    arena_free(s.arena);
+    return is_ok(r) ? 0 : 1;
+}

@@ -1,0 +1,47 @@
+/* main/server.h: the running server: its parts, and the files of main/ that start them. */
+#pragma once
+
+#include <pthread.h>
+
+#include "audit/audit.h"
+#include "gate/gate.h"
+#include "gate/service.h"
+#include "identity/signin.h"
+#include "main/programs.h"
+#include "rotation/rotation.h"
+
+struct server {
+    const struct options *options;
+    struct arena *arena;
+    struct launcher *launcher;
+    struct store *store;
+    struct db *writer_db;
+    struct keyring *keys;
+    struct audit *audit;
+    struct tokens *tokens;
+    struct writer *writer;
+    struct http_server *http;
+    struct gate *gate;
+    struct rotation *rotation;
+    struct service service;
+    unsigned loops;
+    bool is_running;
+    struct str urls[LISTENS_MAX]; /* as they really are */
+    size_t url_count;
+    pthread_t clock, signals;
+    bool has_clock;
+    _Atomic bool clock_stops;
+};
+
+/* serve.c */
+void server_stop(struct server *s); /* any thread: stop accepting, answer what is under way */
+
+/* listen.c: which URL may be served, and with which certificate. */
+RESULT server_listen(struct server *s, struct str url, struct err *e);
+void server_announce(const struct server *s); /* "listening on URL" on standard output */
+RESULT server_drop_user(struct server *s, struct err *e);
+
+/* clock.c: signals, and what happens each tenth of a second, second, minute. */
+RESULT server_block_signals(struct err *e);
+RESULT server_start_clock(struct server *s, struct err *e);
+void server_stop_clock(struct server *s);

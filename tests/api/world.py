@@ -1,0 +1,274 @@
+"""tests/api/world.py: a server with one object of every kind, people with every right and with none, and a canary in every secret."""
+import base64
+import re
+import secrets
+
+import requests
+from requests.adapters import HTTPAdapter
+
+import rows
+from support import PS, Client, ok
+
+CANARIES = {}
+
+
+def canary(where):
+    """A secret that stands nowhere else: whoever finds it knows which field it came from."""
+    value = "Canary-" + secrets.token_hex(12).upper()
+    CANARIES[value] = where
+    return value
+
+
+def traces(value):
+    """The byte strings that give the secret away: itself, hexadecimal, and Base64 at each of the three offsets."""
+    data = value.encode()
+    found = {data, data.hex().encode(), data.hex().upper().encode(), value.encode("utf-16-le")}
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + data)
+        middle = encoded[-(-offset * 8 // 6):len(encoded) // 4 * 4 - 4]
+        found |= {middle, middle.replace(b"+", b"-").replace(b"/", b"_")}
+    return found
+
+
+def found_in(data, values=None):
+    """The fields whose secret (in clear, hexadecimal or Base64) is in these bytes."""
+    return [CANARIES[value] for value in (values or CANARIES) if any(trace in data for trace in traces(value))]
+
+
+class FromAddress(HTTPAdapter):
+    def __init__(self, address):
+        self.address = address
+        super().__init__()
+
+    def init_poolmanager(self, *positional, **named):
+        super().init_poolmanager(*positional, source_address=(self.address, 0), **named)
+
+
+class Somebody(Client):
+    """A client with the headers it is given, from a loopback address of its own: guesses are counted per address."""
+
+    made = 0
+
+    def __init__(self, url, headers=None):
+        super().__init__(url)
+        Somebody.made += 1
+        self.own_headers = headers or {}
+        self.http.mount("http://", FromAddress(f"127.{1 + Somebody.made // 60000}.{Somebody.made // 250 % 250}.{1 + Somebody.made % 250}"))
+
+    def headers(self):
+        return dict(self.own_headers)
+
+
+class World:
+    """What can be named in a path, each made through the API."""
+
+    def __init__(self, server, port=1):
+        self.server, self.port, self.ids, self.names = server, port, {}, {}
+        self.first = server.controlroom()
+        self.first_ps = server.passwordsafe()
+        self.make_people()
+        self.make_vault()
+        self.make_accounts()
+        self.make_ours()
+
+    # -- people: boss holds everything, nobody nothing
+
+    def make_user(self, name, **more):
+        password = canary(f"password of {name}")
+        body = {"username": name, "email": f"{name}@example.com", "password": password, "roles": [], "firstName": name.title(), "lastName": "Test"}
+        made = ok(self.first.post("/v2/usermanagement/users", dict(body, **more)), 201)
+        self.names[name] = password
+        return made["id"]
+
+    def make_people(self):
+        ps = self.first_ps
+        registration = next(row["ID"] for row in ok(ps.get("/ApiRegistrations")) if row["RegistrationType"] == "apikeypolicy")
+        permission = {row["Name"]: row["PermissionID"] for row in ok(ps.get("/Permissions"))}["Keyturn Break Glass"]
+        group = {"groupType": "BeyondInsight", "groupName": "Breakers", "description": "", "isActive": True, "ApplicationRegistrationIDs": [registration],
+                 "Permissions": [{"PermissionID": permission, "AccessLevelID": 3}]}
+        breakers = ok(ps.post("/UserGroups", group), 201)["GroupID"]
+        powerless = ok(ps.post("/UserGroups", dict(group, groupName="Powerless", Permissions=[])), 201)["GroupID"]
+        wanted = {("updateany", "credentialattributevalue"), ("readmasked", "credentialattributevalue")}
+        permissions = [row for row in ok(self.first.get("/v2/usermanagement/permissions")) if (row["action"], row["resourceType"]) in wanted]
+        assert len(permissions) == 2
+        reserved = ok(self.first.post("/v2/usermanagement/roles", {"name": "Reserved", "permissions": permissions}), 201)["id"]
+        self.ids["boss"] = self.make_user("boss", roles=[{"id": 1}, {"name": "AAE_Locker Admin"}, {"id": reserved}])
+        self.ids["robot"] = self.make_user("robot", roles=[{"id": 2}])
+        basic = ok(self.first.post("/v2/usermanagement/roles", {"name": "No rights", "permissions": [{"action": "managecredentials", "resourceType": "credentials"}]}), 201)["id"]
+        self.ids["nobody"] = self.make_user("nobody", roles=[{"id": basic}])
+        for user, number in (("boss", 1), ("boss", breakers), ("nobody", powerless), ("robot", powerless)):
+            assert ps.post(f"/Users/{self.ids[user]}/UserGroups/{number}").status_code in (201, 204)
+        self.boss = self.server.controlroom("boss", self.names["boss"])
+        self.boss_ps = self.server.passwordsafe("boss")
+        self.nobody = self.server.controlroom("nobody", self.names["nobody"])
+        self.nobody_ps = self.server.passwordsafe("nobody")
+        self.ids.update(registration=registration, group=powerless, role=basic, breakers=breakers, reserved=reserved)
+
+    # -- the Control Room's side
+
+    def make_vault(self):
+        boss = self.boss
+        self.ids["consumers"] = ok(boss.post("/v2/usermanagement/roles", {"name": "Robots", "principals": [{"id": self.ids["boss"]}]}), 201)["id"]
+        attributes = [{"name": "user", "userProvided": False}, {"name": "secret", "userProvided": False, "masked": True},
+                      {"name": "pin", "userProvided": True, "masked": True}]
+        made = ok(boss.post("/v2/credentialvault/credentials", {"name": "SAP production", "description": "Robots", "attributes": attributes}), 201)
+        self.ids["credential"], self.ids["attributes"] = made["id"], [attribute["id"] for attribute in made["attributes"]]
+        self.ids["locker"] = ok(boss.post("/v2/credentialvault/lockers", {"name": "Finance", "description": "Month end"}), 201)["id"]
+        ok(boss.post(f"/v2/credentialvault/lockers/{self.ids['locker']}/consumers", {"id": self.ids["consumers"]}))
+        ok(boss.put(f"/v2/credentialvault/lockers/{self.ids['locker']}/credentials/{self.ids['credential']}"))
+        values = [{"credentialAttributeId": number, "value": canary(f"value of attribute {number}")} for number in self.ids["attributes"]]
+        made = ok(boss.post(f"/v2/credentialvault/credentials/{self.ids['credential']}/attributevalues", {"list": values}))
+        self.ids["value"] = made["list"][0]["id"]
+        free = ok(boss.post("/v2/credentialvault/credentials", {"name": "Follows", "attributes": [{"name": "password", "userProvided": False, "masked": True}]}), 201)
+        self.ids["free"], self.ids["free attribute"] = free["id"], free["attributes"][0]["id"]
+        ok(boss.put("/v2/credentialvault/loginsetting", {"loginUsername": "CORP\\robot", "loginPassword": canary("auto-login"), "userId": self.ids["robot"]}))
+
+    # -- the Password Safe's side
+
+    def make_accounts(self):
+        ps, ids = self.boss_ps, self.ids
+        ids["workgroup"] = ok(ps.post("/Workgroups", {"Name": "Second"}), 201)["ID"]
+        asset = {"IPAddress": "127.0.0.1", "AssetName": "web01", "DnsName": "web01.example.com"}
+        ids["asset"] = ok(ps.post(f"/Workgroups/{ids['workgroup']}/Assets", asset), 201)["AssetID"]
+        functional = {"PlatformID": 2, "AccountName": "func", "DisplayName": "func", "Password": canary("functional account"), "ElevationCommand": "sudo"}
+        ids["functional"] = ok(ps.post("/FunctionalAccounts", functional), 201)["FunctionalAccountID"]
+        system = {"PlatformID": 2, "Port": self.port, "AutoManagementFlag": True, "FunctionalAccountID": ids["functional"], "Timeout": 5}
+        ids["system"] = ok(ps.post(f"/Assets/{ids['asset']}/ManagedSystems", system), 201)["ManagedSystemID"]
+        for name in ("account", "account2"):
+            body = {"AccountName": name, "Password": canary(f"password of managed {name}"), "ApiEnabled": True, "AutoManagementFlag": False}
+            ids[name] = ok(ps.post(f"/ManagedSystems/{ids['system']}/ManagedAccounts", body), 201)["ManagedAccountID"]
+        rule = {"IDs": [ids["account"], ids["account2"]], "Title": "Web team", "RuleType": "ManagedAccount"}
+        ids["quickrule"] = ok(ps.post("/QuickRules", rule), 201)["SmartRuleID"]
+        ids["smartrule"] = next(row["SmartRuleID"] for row in ok(ps.get("/SmartRules")) if row["Title"] == "All Managed Accounts")
+        request = {"SystemID": ids["system"], "AccountID": ids["account"], "DurationMinutes": 60, "Reason": "test"}
+        ids["request"] = ok(ps.post("/Requests", request), 201)
+        body = {"Name": "second", "RegistrationType": "apikeypolicy", "Active": True}
+        ids["second registration"] = ok(ps.post("/ApiRegistrations", body), 201)["ID"]
+        CANARIES[ok(ps.get(f"/ApiRegistrations/{ids['second registration']}/Key"))] = "API key of a registration"
+
+    # -- ours
+
+    def make_ours(self):
+        boss, ids = self.boss, self.ids
+        device = ok(boss.own("POST", "/devices", {"hostName": "WIN-01", "nickname": "", "defaultUserId": ids["robot"]}), 201)
+        ids["device"], self.device_key = device["id"], device["key"]
+        CANARIES[device["key"]] = "device key"
+        key = ok(boss.own("POST", f"/users/{ids['robot']}/api-keys", {"name": "nightly"}), 201)
+        ids["apikey"], self.api_key = key["id"], key["key"]
+        CANARIES[key["key"]] = "API key of a user"
+        finger = "SHA256:" + base64.b64encode(bytes(32)).decode().rstrip("=")
+        ids["hostkey"] = ok(boss.own("POST", f"/managed-systems/{ids['system']}/host-keys", {"type": "ssh-ed25519", "sha256": finger}), 201)["id"]
+        end = {"part": "password", "end": {"attributeId": int(ids["free attribute"])}, "release": "consumers", "replace": False}
+        ids["link"] = ok(boss.own("PUT", f"/managed-accounts/{ids['account2']}/links", end))["id"]
+        assert self.boss_ps.post(f"/ManagedAccounts/{ids['account2']}/Credentials/Change", {"Queue": True}).status_code == 204
+        ids["job"] = ok(boss.own("GET", f"/jobs?accountId={ids['account2']}"))["items"][0]["id"]
+
+    # -- paths
+
+    def value_of(self, face, before, name):
+        """What stands for the parameter behind these segments."""
+        segment, ids = before[-1].lower(), self.ids
+        if face == "passwordsafe":
+            if segment == "managedaccounts" and len(before) > 1 and before[-2].startswith("{") and before[-3].lower() == "managedsystems":
+                return "account"  # by its name
+            if segment == "credentials":
+                return ids["request"]
+        if face == "controlroom" and segment == "members":
+            return ids["boss"]
+        table = {
+            "credentials": ids["credential"], "owner": ids["robot"], "attributevalues": ids["value"], "lockers": ids["locker"], "consumers": ids["consumers"],
+            "users": ids["robot"], "roles": ids["role"], "managedaccounts": ids["account"], "managedsystems": ids["system"], "assets": ids["asset"],
+            "workgroups": ids["workgroup"], "functionalaccounts": ids["functional"], "platforms": 2, "entitytypes": 1, "requests": ids["request"],
+            "release": ids["request"], "usergroups": ids["group"], "smartrules": ids["smartrule"], "quickrules": ids["quickrule"], "passwordrules": 0,
+            "apiregistrations": ids["second registration"], "managed-accounts": ids["account"], "links": ids["link"], "jobs": ids["job"],
+            "managed-systems": ids["system"], "host-keys": ids["hostkey"], "devices": ids["device"], "api-keys": ids["apikey"],
+        }
+        assert segment in table, f"tests/api/world.py does not know what stands for {{{name}}} behind {'/'.join(before)}"
+        return table[segment]
+
+    def path_of(self, row, other=None):
+        """The row's path with ids that exist; or with `other` in place of each."""
+        parts, found = row.path.split("/"), []
+        for at, part in enumerate(parts):
+            if part.startswith("{"):
+                found.append(other if other is not None else self.value_of(row.face, parts[:at], part.strip("{}")))
+        return rows.fill(row.path, found)
+
+    # -- callers
+
+    def url(self):
+        return self.server.url
+
+    def without_token(self):
+        return Somebody(self.url())
+
+    def with_every_right(self, row):
+        if row.who == "DEVICE":
+            return Somebody(self.url(), {"Authorization": f"Keyturn-Device {self.device_key}"})
+        if row.face == "passwordsafe":
+            return Somebody(self.url(), {"Authorization": self.boss_ps.header})
+        return Somebody(self.url(), {"X-Authorization": self.boss.token})
+
+    def with_no_right(self, row):
+        if row.face == "passwordsafe":
+            return Somebody(self.url(), {"Authorization": self.nobody_ps.header})
+        return Somebody(self.url(), {"X-Authorization": self.nobody.token})
+
+    def session_cookie(self, who="boss"):
+        answer = requests.post(self.url() + PS + "/Auth/SignAppin", headers={"Authorization": self.server.passwordsafe(who).header}, timeout=30)
+        assert answer.status_code == 200
+        return re.match(r"ASP\.NET_SessionId=[a-z0-9]{24}", answer.headers["Set-Cookie"]).group(0)
+
+
+# -- the form of an error on each face
+
+def check_error(face, answer, status=None):
+    """The face's own form and nothing more; no canary in it."""
+    if status is not None:
+        statuses = status if isinstance(status, tuple) else (status,)
+        assert answer.status_code in statuses, (answer.status_code, answer.request.method, answer.request.path_url, answer.text[:500])
+    assert answer.status_code >= 400
+    assert not found_in(answer.content), answer.text[:500]
+    check_headers(answer)
+    kind = answer.headers.get("Content-Type", "")
+    if face == "passwordsafe":
+        if kind.startswith("application/json"):  # only the token call (passwordsafe-api 2.5)
+            assert answer.json().keys() <= {"error", "error_description"} and answer.json()["error"], answer.text
+            return
+        assert kind == "text/plain; charset=utf-8", kind
+        assert 0 < len(answer.text) < 2000 and answer.text[0] not in "{[\"<", answer.text
+        if answer.status_code == 403:
+            assert answer.text in ("4031", "4032", "4033", "4034", "4035"), answer.text
+        return
+    assert kind == "application/json", kind
+    body = answer.json()
+    assert list(body) == (["code", "details", "message"] if face == "controlroom" else ["code", "message", "details"]), answer.text
+    assert isinstance(body["code"], str) and body["code"] and isinstance(body["message"], str) and body["message"]
+    assert body["details"] is None or all(isinstance(line, str) for line in body["details"])
+
+
+def check_headers(answer):
+    headers = answer.headers
+    assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+    assert not [name for name in headers if name.lower().startswith("access-control-")]
+    assert "Server" not in headers
+
+
+def tables_of(server, leave_out=("audit_rows", "audit_heads", "audit_checkpoints", "guesses", "known_addresses", "sessions", "token_keys", "ended_tokens")):
+    """Every row of every table but those that a refused call may touch."""
+    import sqlite3
+    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
+    try:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+        db.execute("BEGIN")
+        return {name: sorted(db.execute(f"SELECT * FROM \"{name}\"").fetchall(), key=repr) for name in names if name not in leave_out}
+    finally:
+        db.close()
+
+
+def assert_same_tables(before, after):
+    changed = [name for name in before if before[name] != after.get(name)]
+    for name in changed:
+        gone = [row for row in before[name] if row not in after[name]]
+        new = [row for row in after[name] if row not in before[name]]
+        assert not changed, (changed, name, gone[:2], new[:2])

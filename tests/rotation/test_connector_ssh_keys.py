@@ -1,0 +1,117 @@
+"""tests/rotation/test_connector_ssh_keys.py: key pairs: adding, proving, removing, reading and making them."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets"))
+
+from ssh_fixtures import (check, check_host_key, connector, encrypted_key, host, made_key)  # noqa: E402,F401
+
+
+@pytest.mark.parametrize("wish", [{"type": "ed25519"}, {"type": "rsa", "size": 2048}, {"type": "rsa", "size": 3072}])
+@pytest.mark.parametrize("who", ["func", "func2"])
+def test_a_key_is_added_proved_and_removed(connector, host, wish, who):
+    check(connector, host, "u2", who)
+    host.run("rm -rf /home/u2/.ssh")
+    private, public = made_key(connector, **wish)
+    other_public = made_key(connector)[1]
+    assert connector.call("login", account="u2", private_key=private)["result"] == "denied"
+    assert connector.call("compare", account="u2", public_key=public)["match"] is False
+    for line in (other_public + " other", public + " keyturn 1", public + " keyturn 2"):
+        assert connector.call("change", account="u2", part="add_key", public_key=line)["ok"]
+    file = "/home/u2/.ssh/authorized_keys"
+    assert host.run(["cat", file]).stdout == f"{other_public} other\n{public} keyturn 1\n"
+    assert host.run(f"stat -c '%U %a' {file} /home/u2/.ssh").stdout == "u2 600\nu2 700\n"
+    assert connector.call("login", account="u2", private_key=private)["result"] == "accepted"
+    assert connector.call("compare", account="u2", public_key=public)["match"] is True
+    for _ in range(2):
+        assert connector.call("change", account="u2", part="remove_key", public_key=public)["ok"]
+    assert host.run(["cat", file]).stdout == f"{other_public} other\n"
+    assert connector.call("login", account="u2", private_key=private)["result"] == "denied"
+    assert host.run("ls /home/u2/.ssh").stdout == "authorized_keys\n"
+
+
+def test_remove_takes_exactly_one_key(connector, host):
+    check(connector, host, "u3")
+    public = made_key(connector)[1]
+    other = made_key(connector)[1]
+    keep = [f"# {public}", f"{other} {public}", f'command="echo \\"{public}\\" x" {other} quoted', "", "garbage line",
+            f"{public}A", f"ssh-rsa {public.split()[1]} wrong type"]
+    drop = [public, f"  {public} with comment", f'from="10.0.0.*",command="a b" {public}', f"no-pty {public} x"]
+    lines = "\n".join([keep[0], drop[0], *keep[1:4], drop[1], *keep[4:], *drop[2:]])
+    host.run("mkdir -p /home/u3/.ssh; cat >/home/u3/.ssh/authorized_keys; chown -R u3: /home/u3/.ssh", input=lines)
+    assert connector.call("compare", account="u3", public_key=public)["match"] is True
+    assert connector.call("change", account="u3", part="remove_key", public_key=public)["ok"]
+    assert host.run("cat /home/u3/.ssh/authorized_keys").stdout.splitlines() == keep
+    assert connector.call("compare", account="u3", public_key=public)["match"] is False
+
+
+def test_self_change_of_keys_by_password_and_by_key(connector, host):
+    check_host_key(connector, host)
+    host.set_password("u4", "Keys-By-Self-4!")
+    private, public = made_key(connector)
+    second = made_key(connector)[1]
+    fields = {"account": "u4", "method": "self"}
+    assert connector.call("change", part="add_key", public_key=public, current="Keys-By-Self-4!", **fields)["ok"]
+    assert connector.call("change", part="add_key", public_key=second, current_key=private, **fields)["ok"]
+    assert connector.call("change", part="remove_key", public_key=public, current_key=private, **fields)["ok"]
+    assert host.run("cat /home/u4/.ssh/authorized_keys").stdout == second + "\n"
+    assert connector.call("change", part="remove_key", public_key=second, current_key=private, **fields)["code"] == "refused"
+
+
+def test_a_functional_account_with_an_encrypted_key(connector, host, tmp_path):
+    private, public = encrypted_key(tmp_path, "Pass-Phrase-1!")
+    host.run("mkdir -p /home/func/.ssh; cat >/home/func/.ssh/authorized_keys", input=public)
+    who = {"account": "func", "private_key": private, "passphrase": "Pass-Phrase-1!", "elevation": "sudo"}
+    assert check(connector, host, "u1", who)["can_change"]
+    assert connector.call("change", account="u1", part="password", password="By-Key-1!")["ok"]
+    assert host.can_login("u1", "By-Key-1!")
+
+
+def test_authorized_keys_behind_a_symbolic_link_is_left_alone(connector, host):
+    check(connector, host, "u5")
+    host.run("mkdir -p /home/u5/.ssh; echo here >/home/u5/elsewhere; ln -s ../elsewhere /home/u5/.ssh/authorized_keys; "
+             "chown -Rh u5: /home/u5")
+    answer = connector.call("change", account="u5", part="add_key", public_key=made_key(connector)[1])
+    assert answer["code"] == "refused"
+    assert host.run("cat /home/u5/elsewhere").stdout == "here\n"
+
+
+@pytest.mark.parametrize("line", ["", "x", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-rsa not/base64!", "a\nb",
+                                  "command=\"id\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC6Mb9bPdypMpuy1RkO5Jc550f6SAoReLV/p9F7S4lxV",
+                                  "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIC6Mb9bPdypMpuy1RkO5Jc550f6SAoReLV/p9F7S4lxV",
+                                  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC6Mb9bPdypMpuy1RkO5Jc550f6SAoReLV/p9F7S4lxV x\nssh-rsa y",
+                                  "x" * 20000])
+def test_key_lines_that_are_none(connector, host, line):
+    check(connector, host)
+    for part in ("add_key", "remove_key"):
+        assert connector.call("change", account="u1", part=part, public_key=line)["code"] == "bad_request"
+
+
+@pytest.mark.parametrize("kind, more", [("ed25519", []), ("rsa", []), ("rsa", ["-m", "PEM"]), ("rsa", ["-m", "PKCS8"]),
+                                        ("ecdsa", [])])
+@pytest.mark.parametrize("passphrase", ["", "Pass-Phrase-2!"])
+def test_inspect_key(connector, tmp_path, kind, more, passphrase):
+    private, public = encrypted_key(tmp_path, passphrase, kind, *more)
+    answer = connector.call("inspect_key", private_key=private, passphrase=passphrase or None)
+    assert answer["ok"], answer
+    assert answer["public_key"] == " ".join(public.split()[:2])
+    assert answer["encrypted"] is (passphrase != "")
+    if passphrase:
+        assert connector.call("inspect_key", private_key=private)["code"] == "passphrase_required"
+        assert connector.call("inspect_key", private_key=private, passphrase="wrong")["code"] == "wrong_passphrase"
+
+
+def test_inspect_bad_keys(connector, tmp_path):
+    short, _ = encrypted_key(tmp_path, "", "rsa", "-b", "1024")
+    for text in (short, "x", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n",
+                 "-----BEGIN OPENSSH PRIVATE KEY-----", "ssh-ed25519 AAAA", short.replace("A", "B"), short[:200]):
+        assert connector.call("inspect_key", private_key=text)["code"] == "bad_key"
+    assert connector.call("inspect_key", private_key="k" * 16385)["code"] == "bad_request"
+    assert connector.call("inspect_key", private_key="")["code"] == "bad_request"
+    for wish in ({"type": "dsa"}, {"type": "rsa", "size": 1024}, {"type": "rsa", "size": 99999}, {"type": "rsa", "size": -1},
+                 {"type": "rsa", "size": 2049}, {}):
+        assert connector.call("make_key", **wish)["code"] == "bad_request"
