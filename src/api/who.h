@@ -1,4 +1,5 @@
-/* api/who.h: who calls, for every face: Control Room tokens, Password Safe sessions and PS-Auth headers (keyturn-api 2.1). */
+/* api/who.h: who calls, for every face: Control Room tokens, Password Safe sessions and PS-Auth headers
+ * (keyturn-api 2.1). */
 #pragma once
 
 #include "gate/gate.h"
@@ -20,15 +21,18 @@ struct ps_auth { /* the PS-Auth header, taken apart (2.2) */
 RESULT ps_auth_of_call(const struct call *c, struct ps_auth *ret, bool *ret_is_there, struct err *e);
 struct str session_cookie(const struct call *c); /* absent: none */
 
-/* Is there anything on the call that might name somebody here? Sets c->needs_password_check when a password must be hashed first. */
+/* Is there anything on the call that might name somebody here? Sets c->needs_password_check when a password must be
+ * hashed first. */
 RESULT ps_look(struct call *c, struct err *e);
-/* The CPU part of a PS-Auth header with a password: on the pool. A right one is remembered for 60 s. UNAUTHENTICATED. */
+/* The CPU part of a PS-Auth header with a password: on the pool. A right one is remembered for 60 s. UNAUTHENTICATED.
+ */
 RESULT ps_verify_password(struct call *c, struct err *e);
 /* On the writer, after ps_verify_password failed: count the guess. */
 RESULT ps_count_failure(struct call *c, struct err *e);
-/* Cookie, else header, else bearer; address rules at every call; rights of Password Safe, and of the Control Room too when `both`. A
- * cookie from a foreign page: DENIED. */
+/* Cookie, else header, else bearer; address rules at every call; rights of Password Safe, and of the Control Room too
+ * when `both`. A cookie from a foreign page: DENIED. */
 RESULT who_by_passwordsafe(struct call *c, bool both, struct caller *ret, struct err *e);
 
 /* What SignAppin and GET Auth share: the header's registration and user checked by the store, all but the password. */
-RESULT ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration, struct user *ret_user, struct err *e);
+RESULT ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration,
+                       struct user *ret_user, struct err *e);

@@ -66,13 +66,15 @@ static result not_authenticated(struct err *e)
     return FAIL(e, UNAUTHENTICATED, "Not authenticated");
 }
 
-result ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration, struct user *ret_user, struct err *e)
+result ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration,
+                       struct user *ret_user, struct err *e)
 {
     bool may_use;
     TRY(registration_by_key(c->db, c->arena, h->key, ret_registration, e));
     if (!ret_registration->is_active || !registration_allows(ret_registration, c->who.address, c->who.is_loopback))
         return not_authenticated(e);
-    if (!is_ok(user_by_name(c->db, c->arena, h->user_name, ret_user, e)) || ret_user->is_disabled || ret_user->is_quarantined)
+    if (!is_ok(user_by_name(c->db, c->arena, h->user_name, ret_user, e)) || ret_user->is_disabled ||
+        ret_user->is_quarantined)
         return not_authenticated(e);
     TRY(registration_has_user(c->db, c->arena, ret_registration->id, ret_user->id, &may_use, e));
     return may_use ? SUCCESS : not_authenticated(e);
@@ -80,7 +82,10 @@ result ps_check_header(struct call *c, const struct ps_auth *h, struct registrat
 
 static struct signin_claim claim_of(const struct call *c, const struct ps_auth *h, int64_t registration_id)
 {
-    return (struct signin_claim){.user_name = h->user_name, .password = h->password, .address = c->who.address, .registration_id = registration_id};
+    return (struct signin_claim){.user_name = h->user_name,
+                                 .password = h->password,
+                                 .address = c->who.address,
+                                 .registration_id = registration_id};
 }
 
 result ps_verify_password(struct call *c, struct err *e)
@@ -143,7 +148,8 @@ static result by_header(struct call *c, const struct ps_auth *h, struct caller *
 
 /* ---- cookies ---- */
 
-/* Bodies may be untyped here, so a browser could send them from anywhere: a foreign page is refused by what the browser says. */
+/* Bodies may be untyped here, so a browser could send them from anywhere: a foreign page is refused by what the browser
+ * says. */
 static bool is_from_foreign_page(const struct call *c)
 {
     if (str_equal_fold(call_header(c, S("Sec-Fetch-Site")), S("cross-site")))

@@ -124,7 +124,7 @@ static result login_target(struct call *c, const struct login_body *in, struct u
 static result login_store(struct call *c, const char *done, struct err *e)
 {
     const void *body;
-    struct user u;
+    struct user u = {0};
     TRY(call_body(c, &body, e));
     const struct login_body *in = body;
     TRY(login_target(c, in, &u, e));

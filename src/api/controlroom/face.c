@@ -27,11 +27,21 @@ static result identify(struct call *c, struct caller *ret, struct err *e)
 static const char *code_of(const struct err *why)
 {
     static const char *const codes[CODE_COUNT] = {
-        [NOT_FOUND] = "not.found",    [UNAUTHENTICATED] = "UM1110",      [DENIED] = "UM1113",
-        [CONFLICT] = "conflict",      [INVALID] = "json.deser.exception", [TOO_LARGE] = "payload.too.large",
-        [NOT_ALLOWED] = "method.not.allowed", [UNSUPPORTED] = "json.deser.exception", [BUSY] = "server.busy",
-        [SEALED] = "credentialvault.closed", [REFUSED] = "conflict",     [UNREACHABLE] = "conflict",
-        [UNCERTAIN] = "conflict",     [DRIFT] = "conflict",              [STORE_FULL] = "server.busy",
+        [NOT_FOUND] = "not.found",
+        [UNAUTHENTICATED] = "UM1110",
+        [DENIED] = "UM1113",
+        [CONFLICT] = "conflict",
+        [INVALID] = "json.deser.exception",
+        [TOO_LARGE] = "payload.too.large",
+        [NOT_ALLOWED] = "method.not.allowed",
+        [UNSUPPORTED] = "json.deser.exception",
+        [BUSY] = "server.busy",
+        [SEALED] = "credentialvault.closed",
+        [REFUSED] = "conflict",
+        [UNREACHABLE] = "conflict",
+        [UNCERTAIN] = "conflict",
+        [DRIFT] = "conflict",
+        [STORE_FULL] = "server.busy",
         [INTERNAL] = "generic.server.exception",
     };
     return why->word ? why->word : codes[why->code];
@@ -55,7 +65,7 @@ static struct str message_of(const struct err *why)
 static void write_body(const struct err *why, struct http_reply *reply)
 {
     struct json_writer w = {.out = &reply->body};
-    struct str rest = message_of(why), first = rest;
+    struct str rest = message_of(why), first;
     bool has_lines = str_find_char(rest, '\n') >= 0;
     first = str_cut(&rest, '\n');
     reply->content_type = "application/json";
@@ -90,8 +100,13 @@ static void write_plain_error(int status, const struct err *why, struct http_rep
 }
 
 static const struct endpoint *const authentication_module[] = {authentication_endpoints, NULL};
-static const struct endpoint *const vault_module[] = {credential_endpoints, value_endpoints, locker_endpoints, locker_people_endpoints,
-                                                      auto_login_endpoints, vault_key_endpoints, NULL};
+static const struct endpoint *const vault_module[] = {credential_endpoints,
+                                                      value_endpoints,
+                                                      locker_endpoints,
+                                                      locker_people_endpoints,
+                                                      auto_login_endpoints,
+                                                      vault_key_endpoints,
+                                                      NULL};
 static const struct endpoint *const user_module[] = {user_endpoints, role_endpoints, NULL};
 static const struct endpoint *const device_module[] = {device_endpoints, NULL};
 static const struct endpoint *const audit_module[] = {audit_endpoints, NULL};
@@ -105,9 +120,10 @@ static const struct modules modules[] = {
     {0},
 };
 
-static const struct endpoint *const tables[] = {authentication_endpoints, credential_endpoints, value_endpoints,      locker_endpoints,
-                                                locker_people_endpoints,  auto_login_endpoints, vault_key_endpoints,  user_endpoints,
-                                                role_endpoints,           device_endpoints,     audit_endpoints,      NULL};
+static const struct endpoint *const tables[] = {authentication_endpoints, credential_endpoints,    value_endpoints,
+                                                locker_endpoints,         locker_people_endpoints, auto_login_endpoints,
+                                                vault_key_endpoints,      user_endpoints,          role_endpoints,
+                                                device_endpoints,         audit_endpoints,         NULL};
 static const char *const bases[] = {"", NULL};
 
 const struct face_rules controlroom_face = {

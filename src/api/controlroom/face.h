@@ -6,8 +6,9 @@
 
 extern const struct face_rules controlroom_face;
 
-extern const struct endpoint authentication_endpoints[], credential_endpoints[], value_endpoints[], locker_endpoints[], locker_people_endpoints[],
-    auto_login_endpoints[], vault_key_endpoints[], user_endpoints[], role_endpoints[], device_endpoints[], audit_endpoints[];
+extern const struct endpoint authentication_endpoints[], credential_endpoints[], value_endpoints[], locker_endpoints[],
+    locker_people_endpoints[], auto_login_endpoints[], vault_key_endpoints[], user_endpoints[], role_endpoints[],
+    device_endpoints[], audit_endpoints[];
 
 /* lists.c: the body of every …/list (controlroom-api 8), decoded against a list's columns. */
 struct list_body {
@@ -19,7 +20,8 @@ RESULT listing_of(struct call *c, const struct column *columns, struct listing *
 /* Rows to skip and rows wanted, as asked for: 0 is no limit, more than PAGE_MAX is cut to it (8.5). */
 void listing_page(struct listing *l, int64_t offset, int64_t length);
 /* {"page":{"offset":…,"total":…,"totalFilter":…},"list":[…]} */
-void reply_page(struct call *c, const struct listing *l, const struct counts *counts, const struct field *rows, const void *items, size_t item_size, size_t n);
+void reply_page(struct call *c, const struct listing *l, const struct counts *counts, const struct field *rows,
+                const void *items, size_t item_size, size_t n);
 /* {"list":[…]} */
 void reply_list(struct call *c, const struct field *rows, const void *items, size_t item_size, size_t n);
 

@@ -207,6 +207,25 @@ struct operands {
     struct str string; /* a lone string is the operator of a leaf (8.1) */
 };
 
+static result read_operand(struct json *j, struct operands *found, struct err *e)
+{
+    struct str one;
+    enum json_type type;
+    TRY(json_peek(j, &type, e));
+    if (type == JSON_STRING)
+        TRY(json_string(j, &found->string, e));
+    else
+        TRY(take_value(j, &one, e));
+    if (type == JSON_NULL)
+        return SUCCESS;
+    if (type != JSON_OBJECT && type != JSON_STRING)
+        return FAIL(e, INVALID, "operands: each must be a filter");
+    if (found->n == FILTER_LEAVES_MAX)
+        return FAIL(e, INVALID, "filter: more than %d conditions", FILTER_LEAVES_MAX);
+    found->at[found->n++] = type == JSON_OBJECT ? one : STR_ABSENT;
+    return SUCCESS;
+}
+
 static result read_operands(const struct parser *p, struct str raw, struct operands *ret, struct err *e)
 {
     struct operands found = {.at = arena_array(p->call->arena, struct str, FILTER_LEAVES_MAX)};
@@ -217,23 +236,10 @@ static result read_operands(const struct parser *p, struct str raw, struct opera
     if (type != JSON_ARRAY)
         return FAIL(e, INVALID, "operands: must be an array");
     TRY(json_enter(&j, '[', e));
-    for (;;) {
-        struct str one;
+    TRY(json_next_item(&j, &more, e));
+    while (more) {
+        TRY(read_operand(&j, &found, e));
         TRY(json_next_item(&j, &more, e));
-        if (!more)
-            break;
-        TRY(json_peek(&j, &type, e));
-        if (type == JSON_STRING)
-            TRY(json_string(&j, &found.string, e));
-        else
-            TRY(take_value(&j, &one, e));
-        if (type == JSON_NULL)
-            continue;
-        if (type != JSON_OBJECT && type != JSON_STRING)
-            return FAIL(e, INVALID, "operands: each must be a filter");
-        if (found.n == FILTER_LEAVES_MAX)
-            return FAIL(e, INVALID, "filter: more than %d conditions", FILTER_LEAVES_MAX);
-        found.at[found.n++] = type == JSON_OBJECT ? one : STR_ABSENT;
     }
     if (str_is_set(found.string) && found.n > 1)
         return FAIL(e, INVALID, "operands: each must be a filter");

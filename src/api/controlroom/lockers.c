@@ -7,12 +7,15 @@ struct locker_body {
     struct opt_int version;
 };
 static const struct field body_fields[] = {
-    TEXT("name", struct locker_body, name, .required = true, .max = 50, .check = check_plain_name, .doc = "Unique, ignoring case", .example = "Finance"),
+    TEXT("name", struct locker_body, name, .required = true, .max = 50, .check = check_plain_name,
+         .doc = "Unique, ignoring case", .example = "Finance"),
     TEXT("description", struct locker_body, description, .max = 255, .or_text = "", .example = "Month end"),
-    OPT_INT("version", struct locker_body, version, .takes_text = true, .doc = "The version read; another one now is 409"),
+    OPT_INT("version", struct locker_body, version, .takes_text = true,
+            .doc = "The version read; another one now is 409"),
     FIELD_END,
 };
-static const struct body new_body = BODY(struct locker_body, body_fields, .example = "{\"name\":\"Finance\",\"description\":\"Month end\"}");
+static const struct body new_body =
+    BODY(struct locker_body, body_fields, .example = "{\"name\":\"Finance\",\"description\":\"Month end\"}");
 
 static const struct field locker_fields[] = {
     ID_TEXT("id", struct locker, id),
@@ -91,10 +94,15 @@ static result locker_search(struct call *c, struct err *e)
 
 #define LOCKERS "/v2/credentialvault/lockers"
 const struct endpoint locker_endpoints[] = {
-    {HTTP_POST, LOCKERS, MAY(LOCKER_CREATE), WRITES, "locker.create", "Create a locker", &new_body, locker_new, .status = 201, .reply = locker_fields},
-    {HTTP_POST, LOCKERS "/list", SIGNED_IN, SEARCHES, UNRECORDED, "Search lockers", &list_body, locker_search, .reply_is_page = true, .reply = locker_fields},
-    {HTTP_GET, LOCKERS "/{id}", SIGNED_IN, READS, UNRECORDED, "Show a locker", NO_BODY, locker_show, .reply = locker_fields, .object = "locker"},
-    {HTTP_PUT, LOCKERS "/{id}", SIGNED_IN, WRITES, "locker.update", "Change a locker", &new_body, locker_edit, .reply = locker_fields, .object = "locker"},
-    {HTTP_DELETE, LOCKERS "/{id}", SIGNED_IN, WRITES, "locker.delete", "Delete a locker; its credentials survive", NO_BODY, locker_remove, .object = "locker"},
+    {HTTP_POST, LOCKERS, MAY(LOCKER_CREATE), WRITES, "locker.create", "Create a locker", &new_body, locker_new,
+     .status = 201, .reply = locker_fields},
+    {HTTP_POST, LOCKERS "/list", SIGNED_IN, SEARCHES, UNRECORDED, "Search lockers", &list_body, locker_search,
+     .reply_is_page = true, .reply = locker_fields},
+    {HTTP_GET, LOCKERS "/{id}", SIGNED_IN, READS, UNRECORDED, "Show a locker", NO_BODY, locker_show,
+     .reply = locker_fields, .object = "locker"},
+    {HTTP_PUT, LOCKERS "/{id}", SIGNED_IN, WRITES, "locker.update", "Change a locker", &new_body, locker_edit,
+     .reply = locker_fields, .object = "locker"},
+    {HTTP_DELETE, LOCKERS "/{id}", SIGNED_IN, WRITES, "locker.delete", "Delete a locker; its credentials survive",
+     NO_BODY, locker_remove, .object = "locker"},
     {0},
 };

@@ -198,7 +198,8 @@ static result ask_keeper(struct call *c, const struct auto_login *login, int64_t
     bool may = true;
     *ret_wait_for = 0;
     if (login->kept_by)
-        TRY(vault_keeper()->may_read(c->db, c->arena, login->kept_by, !c->was_parked, c->now, &may, &state, ret_wait_for, e));
+        TRY(vault_keeper()->may_read(c->db, c->arena, login->kept_by, !c->was_parked, c->now, &may, &state,
+                                     ret_wait_for, e));
     if (!may)
         return FAIL(e, DENIED, "The link of this auto-login releases nothing");
     if (state.n)
