@@ -3,8 +3,10 @@
 
 #include "audit/audit.h"
 
-static const char cures[] = "no proof possible: the functional account cannot read the account's verifier, and its stored password does not log in. "
-                            "Either let the functional account run `sudo getent shadow NAME`, or allow the account to log in";
+static const char cures[] =
+    "no proof possible: the functional account cannot read the account's verifier, and its stored password does not "
+    "log in. "
+    "Either let the functional account run `sudo getent shadow NAME`, or allow the account to log in";
 
 /* ---- the candidate of a queued change ---- */
 
@@ -19,7 +21,8 @@ static result write_candidate(struct db *db, void *argument, struct err *e)
     struct making *m = argument;
     struct attempt *t = m->t;
     int64_t number, now = clock_now();
-    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act(db, (struct audit_actor){
+                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
     struct change_wish w = {.account_id = t->account.id,
                             .private_key = m->private_key,
                             .public_key = m->public_key,
@@ -83,7 +86,10 @@ static result send_key(struct attempt *t, struct err *e)
 
 static result send_password(struct attempt *t, struct err *e)
 {
-    struct change_request r = {.account = t->account.name, .part = CHANGE_PASSWORD, .password = t->candidate.password, .current = self_secret(t)};
+    struct change_request r = {.account = t->account.name,
+                               .part = CHANGE_PASSWORD,
+                               .password = t->candidate.password,
+                               .current = self_secret(t)};
     return line_change(t->line, &r, e);
 }
 
@@ -97,7 +103,8 @@ static result send_all(struct attempt *t, struct err *e)
     result r = send_password(t, e);
     if (r.code == REFUSED && t->has_key_part) {
         struct err ignored;
-        struct change_request undo = {.account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
+        struct change_request undo = {
+            .account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
         (void)!is_ok(line_change(t->line, &undo, &ignored));
     }
     return r;
@@ -112,7 +119,13 @@ static int64_t after_fence(const struct attempt *t)
 result apply_candidate(struct attempt *t, struct err *e)
 {
     struct err why = {0};
-    TRY(attempt_write(t, write_applying, e));
+    result entered = attempt_write(t, write_applying, &why);
+    if (!is_ok(entered) && attempt_has_word(&why, "link_broken"))
+        return settle_refused(t, &why, e);
+    if (!is_ok(entered)) {
+        *e = why;
+        return entered;
+    }
     result sent = send_all(t, &why);
     if (sent.code == REFUSED || sent.code == UNREACHABLE || sent.code == INVALID)
         return settle_refused(t, &why, e);
@@ -124,6 +137,53 @@ result apply_candidate(struct attempt *t, struct err *e)
     if (is_ok(probed) && seen == SEEN_LIVE)
         return settle_proved(t, e);
     return settle_unknown(t, is_ok(probed) ? "acknowledged, but not proved" : why.text, after_fence(t), e);
+}
+
+/* ---- quiet: what the server starts by itself keeps away from whoever has just read the password (8.4) ---- */
+
+#define QUIET (60 * SECONDS)
+#define QUIET_AT_MOST (60 * MINUTES)
+
+static result last_clear_read(struct attempt *t, int64_t *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(t->db, t->arena,
+                 SQL("SELECT COALESCE(MAX(last_read_at), 0) FROM links WHERE account_id = $1", P_INT(t->account.id)), &r, e));
+    *ret = row_int(&r, 0, 0);
+    TRY(db_query(t->db, t->arena,
+                 SQL("SELECT id FROM requests WHERE account_id = $1 AND status = 'Active' AND kind = 'request' AND "
+                     "was_released = 1 ORDER BY id LIMIT 1",
+                     P_INT(t->account.id)),
+                 &r, e));
+    if (r.n && t->account.max_concurrent_requests == 1 && t->account.last_read_at > *ret)
+        *ret = t->account.last_read_at;
+    return SUCCESS;
+}
+
+static result put_off(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    return job_try_later(db, &t->job, t->job.next_try_at, "quiet", S("somebody has just read the password"), e);
+}
+
+/* *ret_wait: put off; the lease is given back. An hour at most in all. */
+static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
+{
+    int64_t read_at = 0, now = clock_now();
+    *ret_wait = false;
+    if (!t->job.is_queued)
+        return SUCCESS;
+    TRY(db_snapshot(t->db, e));
+    result r = last_clear_read(t, &read_at, e);
+    db_snapshot_end(t->db);
+    TRY(r);
+    int64_t since = t->job.put_off_since ? t->job.put_off_since : now;
+    if (read_at + QUIET <= now || now - since >= QUIET_AT_MOST)
+        return SUCCESS;
+    *ret_wait = true;
+    t->job.put_off_since = since;
+    t->job.next_try_at = read_at + QUIET;
+    return attempt_write(t, put_off, e);
 }
 
 /* Nothing was sent: the old credential is current, and stays it. */
@@ -141,6 +201,10 @@ result run_change(struct attempt *t, struct err *e)
     struct err why = {0};
     if (t->job.sent_at)
         return run_resolve(t, e);
+    bool is_put_off;
+    TRY(keep_quiet(t, &is_put_off, e));
+    if (is_put_off)
+        return SUCCESS;
     if (!t->functional.is_set && !t->account.use_own_credentials) {
         (void)!is_ok(FAIL_AS(&why, REFUSED, "functional_missing", "the managed system has no functional account"));
         return settle_refused(t, &why, e);
@@ -149,10 +213,12 @@ result run_change(struct attempt *t, struct err *e)
     if (is_ok(ready))
         ready = attempt_connect(t, &why);
     if (is_ok(ready) && t->functional.is_set && t->has_password_part && !t->check.can_change)
-        ready = FAIL_AS(&why, REFUSED, "elevation_denied", "the functional account may not change this account's password%s%.*s", t->check.text.n ? ": " : "",
-                        STR_ARG(t->check.text));
+        ready = FAIL_AS(&why, REFUSED, "elevation_denied",
+                        "the functional account may not change this account's password%s%.*s",
+                        t->check.text.n ? ": " : "", STR_ARG(t->check.text));
     if (is_ok(ready) && t->functional.is_set && t->has_key_part && !t->check.can_install_keys)
-        ready = FAIL_AS(&why, REFUSED, "elevation_denied", "the functional account may not write this account's authorized_keys");
+        ready = FAIL_AS(&why, REFUSED, "elevation_denied",
+                        "the functional account may not write this account's authorized_keys");
     if (is_ok(ready) && t->has_password_part)
         ready = probe_find_proof(t, &why);
     if (!is_ok(ready))

@@ -16,7 +16,9 @@ struct write_step {
 static result run_write_step(struct db *db, void *argument, struct err *e)
 {
     struct write_step *s = argument;
-    audit_act(db, (struct audit_actor){.user_id = 0, .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act(
+        db, (struct audit_actor){
+                .user_id = 0, .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
     return s->run(db, s->t, e);
 }
 
@@ -92,9 +94,12 @@ static result note_hand_over(struct db *db, void *argument, struct err *e)
 {
     (void)e;
     struct attempt *t = argument;
-    struct audit_object object = {"account", t->account.id, arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->system.name), STR_ARG(t->account.name))};
+    struct audit_object object = {
+        "account", t->account.id,
+        arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->system.name), STR_ARG(t->account.name))};
     audit_note(db, "secret.handed", true, object, t->account.id,
-               arena_printf(t->arena, "to the connector of job %" PRId64 "%s", t->job.id, t->functional.is_set ? ", with the functional account's" : ""));
+               arena_printf(t->arena, "to the connector of job %" PRId64 "%s", t->job.id,
+                            t->functional.is_set ? ", with the functional account's" : ""));
     return SUCCESS;
 }
 
@@ -117,7 +122,8 @@ static result pin_host_key(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
     TRY(hostkey_pin(db, t->system.id, t->check.host_key.type, t->check.host_key.sha256, clock_now(), e));
-    audit_note(db, "hostkey.pinned", true, (struct audit_object){"system", t->system.id, t->system.name}, t->account.id, t->check.host_key.sha256);
+    audit_note(db, "hostkey.pinned", true, (struct audit_object){"system", t->system.id, t->system.name}, t->account.id,
+               t->check.host_key.sha256);
     return SUCCESS;
 }
 
@@ -125,7 +131,8 @@ static result keep_seen_key(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
     TRY(hostkey_saw(db, t->system.id, t->check.host_key.type, t->check.host_key.sha256, clock_now(), e));
-    audit_note(db, "hostkey.refused", false, (struct audit_object){"system", t->system.id, t->system.name}, t->account.id, t->check.host_key.sha256);
+    audit_note(db, "hostkey.refused", false, (struct audit_object){"system", t->system.id, t->system.name},
+               t->account.id, t->check.host_key.sha256);
     return SUCCESS;
 }
 
@@ -148,7 +155,7 @@ static result check_once(struct attempt *t, const struct host_key *keys, size_t 
     return line_check(t->line, &t->target, keys, n, &t->functional, t->account.name, t->arena, &t->check, e);
 }
 
-static bool has_word(const struct err *e, const char *word)
+bool attempt_has_word(const struct err *e, const char *word)
 {
     return e->word && str_equal(str_of(e->word), str_of(word));
 }
@@ -165,7 +172,8 @@ static result open_line(struct attempt *t, struct err *e)
 static result first_use(struct attempt *t, struct err *e)
 {
     if (t->system.ssh_key_enforcement == 2)
-        return FAIL_AS(e, UNREACHABLE, "host_key_unknown", "the host key %.*s is not approved (SshKeyEnforcementMode 2); approve it first",
+        return FAIL_AS(e, UNREACHABLE, "host_key_unknown",
+                       "the host key %.*s is not approved (SshKeyEnforcementMode 2); approve it first",
                        STR_ARG(t->check.host_key.sha256));
     TRY(attempt_write(t, pin_host_key, e));
     struct host_key pinned = t->check.host_key;
@@ -184,11 +192,14 @@ result attempt_connect(struct attempt *t, struct err *e)
     result r = check_once(t, keys, n, e);
     if (is_ok(r))
         return r;
-    if (has_word(e, "host_key_unknown") && n == 0 && t->check.host_key.sha256.n)
+    if (attempt_has_word(e, "host_key_unknown") && n == 0 && t->check.host_key.sha256.n)
         return first_use(t, e);
-    if ((has_word(e, "host_key_changed") || has_word(e, "host_key_unknown")) && t->check.host_key.sha256.n) {
-        struct err store;
-        TRY(attempt_write(t, keep_seen_key, &store));
+    if ((attempt_has_word(e, "host_key_changed") || attempt_has_word(e, "host_key_unknown")) && t->check.host_key.sha256.n) {
+        TRY(attempt_write(t, keep_seen_key, e));
+        return FAIL_AS(e, UNREACHABLE, "host_key_changed",
+                       "the host key changed: the host now shows %.*s. Nothing was sent. If that is right, accept it: "
+                       "POST /api/v1/managed-systems/%" PRId64 "/host-keys/{keyId}/accept",
+                       STR_ARG(t->check.host_key.sha256), t->system.id);
     }
     return r;
 }
@@ -205,7 +216,8 @@ struct note {
 static result write_note(struct db *db, void *argument, struct err *e)
 {
     struct note *n = argument;
-    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act(db, (struct audit_actor){
+                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
     return job_note(db, n->t->arena, &n->t->job, n->step, n->is_ok, n->text, clock_now(), e);
 }
 

@@ -38,12 +38,14 @@ struct attempt {
 };
 
 /* attempt.c */
+bool attempt_has_word(const struct err *e, const char *word);
 RESULT attempt_load(struct attempt *t, struct err *e);
 RESULT attempt_open_versions(struct attempt *t, struct err *e);
-/* Record that secrets leave to a connector; then start it and look at the target: host key pinned, functional session, what it may do.
- * UNREACHABLE: nothing was sent; e->word says why. */
+/* Record that secrets leave to a connector; then start it and look at the target: host key pinned, functional session,
+ * what it may do. UNREACHABLE: nothing was sent; e->word says why. */
 RESULT attempt_connect(struct attempt *t, struct err *e);
-RESULT attempt_step(struct attempt *t, const char *step, bool is_ok, struct str text, struct err *e); /* note it, durably */
+RESULT attempt_step(struct attempt *t, const char *step, bool is_ok, struct str text,
+                    struct err *e); /* note it, durably */
 /* A writer's step with the attempt as argument. */
 RESULT attempt_write(struct attempt *t, result (*run)(struct db *db, void *attempt, struct err *e), struct err *e);
 
@@ -52,11 +54,13 @@ RESULT probe_find_proof(struct attempt *t, struct err *e);
 /* Is this version's password the live one, by the verifier; SEEN_CANNOT_TELL where it cannot be read. */
 RESULT probe_compare(struct attempt *t, const struct secret *password, enum seen *ret, struct err *e);
 /* By a fresh login, within the budget (BUSY word "budget"). *ret_word: what it said. */
-RESULT probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word, struct err *e);
+RESULT probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word,
+                   struct err *e);
 /* Is the candidate proved live? Fills proved_how. */
 RESULT probe_candidate(struct attempt *t, enum seen *ret, struct err *e);
 
-/* apply.c, resolve.c, test.c: run a job to its end, or to its next try. Errors are the store's (or the lease's loss: CONFLICT). */
+/* apply.c, resolve.c, test.c: run a job to its end, or to its next try. Errors are the store's (or the lease's loss:
+ * CONFLICT). */
 RESULT run_change(struct attempt *t, struct err *e);
 RESULT run_resolve(struct attempt *t, struct err *e);
 RESULT run_test(struct attempt *t, struct err *e);
@@ -68,4 +72,5 @@ RESULT settle_proved(struct attempt *t, struct err *e);
 RESULT settle_refused(struct attempt *t, const struct err *why, struct err *e); /* retried later when it was queued */
 RESULT settle_drift(struct attempt *t, const char *why, struct err *e);
 RESULT settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e); /* stays RESOLVING, next try at */
-RESULT settle_plain(struct attempt *t, bool success, const char *code, struct str reason, struct err *e); /* tests, checks */
+RESULT settle_plain(struct attempt *t, bool success, const char *code, struct str reason,
+                    struct err *e); /* tests, checks */

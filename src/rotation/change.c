@@ -17,7 +17,8 @@ struct asked { /* what a wish is about, loaded once */
     int64_t links;
 };
 
-static result load(struct db *db, struct arena *a, const struct change_wish *wish, int64_t now, struct asked *ret, struct err *e)
+static result load(struct db *db, struct arena *a, const struct change_wish *wish, int64_t now, struct asked *ret,
+                   struct err *e)
 {
     ret->wish = wish;
     TRY(account_get(db, a, wish->account_id, now, &ret->account, e));
@@ -67,11 +68,14 @@ static result check_reachable(struct db *db, struct arena *a, const struct asked
 {
     const struct platform *p = platform_by_id(q->system.platform_id);
     if (!p || !p->connector)
-        return FAIL(e, INVALID, "Credential not changed: there is no connector for this platform yet; use UpdateSystem=false");
+        return FAIL(e, INVALID,
+                    "Credential not changed: there is no connector for this platform yet; use UpdateSystem=false");
     if (q->account.use_own_credentials)
         return SUCCESS;
     if (!q->system.functional_account_id.is_set)
-        return FAIL(e, INVALID, "Credential not changed: the managed system has no FunctionalAccountID, and the account has no UseOwnCredentials");
+        return FAIL(e, INVALID,
+                    "Credential not changed: the managed system has no FunctionalAccountID, and the account has no "
+                    "UseOwnCredentials");
     struct functional_account f;
     TRY(functional_get(db, a, q->system.functional_account_id.value, &f, e));
     if (str_equal(f.account_name, q->account.name))
@@ -79,7 +83,8 @@ static result check_reachable(struct db *db, struct arena *a, const struct asked
     return SUCCESS;
 }
 
-static result make_password(struct db *db, struct arena *a, const struct keyring *keys, const struct managed_account *account, struct secret **ret, struct err *e)
+static result make_password(struct db *db, struct arena *a, const struct keyring *keys,
+                            const struct managed_account *account, struct secret **ret, struct err *e)
 {
     struct password_rule rule;
     struct login_secret current = {0};
@@ -89,7 +94,8 @@ static result make_password(struct db *db, struct arena *a, const struct keyring
     return password_generate(&rule, current.password, a, ret, e);
 }
 
-result change_make_candidate(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *w, int64_t now, int64_t *ret_number, struct err *e)
+result change_make_candidate(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *w,
+                             int64_t now, int64_t *ret_number, struct err *e)
 {
     struct managed_account account;
     TRY(account_get(db, a, w->account_id, now, &account, e));
@@ -105,7 +111,8 @@ result change_make_candidate(struct db *db, struct arena *a, const struct keyrin
 
 static struct audit_object account_object(struct arena *a, const struct asked *q)
 {
-    return (struct audit_object){"account", q->account.id, arena_printf(a, "%.*s/%.*s", STR_ARG(q->system.name), STR_ARG(q->account.name))};
+    return (struct audit_object){"account", q->account.id,
+                                 arena_printf(a, "%.*s/%.*s", STR_ARG(q->system.name), STR_ARG(q->account.name))};
 }
 
 static result refuse_running(const struct asked *q, struct err *e)
@@ -126,12 +133,15 @@ static bool is_only_waiting(const struct asked *q)
     return q->job.id && str_equal(q->job.state, S("queued")) && q->job.is_queued;
 }
 
-static result store_only(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, int64_t now, struct err *e)
+static result store_only(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, int64_t now,
+                         struct err *e)
 {
     if (q->job.id && !is_only_waiting(q))
         return refuse_running(q, e);
     if (q->links && !q->wish->password && !q->wish->private_key)
-        return FAIL(e, INVALID, "Password: would store a password that no system has; %" PRId64 " linked values would receive it", q->links);
+        return FAIL(e, INVALID,
+                    "Password: would store a password that no system has; %" PRId64 " linked values would receive it",
+                    q->links);
     TRY(drop_queued(db, q, now, e));
     int64_t number;
     TRY(change_make_candidate(db, a, keys, q->wish, now, &number, e));
@@ -139,7 +149,8 @@ static result store_only(struct db *db, struct arena *a, const struct keyring *k
 }
 
 /* The same PUT by the same user while its job is under way joins it. */
-static result is_same_wish(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, bool *ret, struct err *e)
+static result is_same_wish(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, bool *ret,
+                           struct err *e)
 {
     const struct change_wish *w = q->wish;
     *ret = false;
@@ -152,13 +163,14 @@ static result is_same_wish(struct db *db, struct arena *a, const struct keyring 
     TRY(version_open(db, a, keys, q->account.id, q->job.version, &candidate, e));
     bool same_password = was_generated || secret_equal(candidate.password, w->password);
     bool has_key_part = str_find(q->job.parts, S("key")) >= 0;
-    bool same_key = w->private_key ? has_key_part && secret_equal(candidate.private_key, w->private_key) : !has_key_part;
+    bool same_key =
+        w->private_key ? has_key_part && secret_equal(candidate.private_key, w->private_key) : !has_key_part;
     *ret = same_password && same_key;
     return SUCCESS;
 }
 
-static result while_unfinished(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, int64_t now, int64_t *ret_job, bool *ret_is_done,
-                               struct err *e)
+static result while_unfinished(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q,
+                               int64_t now, int64_t *ret_job, bool *ret_is_done, struct err *e)
 {
     *ret_is_done = true;
     if (q->wish->is_queued && !q->wish->password && !q->wish->private_key) {
@@ -177,7 +189,8 @@ static result while_unfinished(struct db *db, struct arena *a, const struct keyr
     return SUCCESS;
 }
 
-static result make_job(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, int64_t now, int64_t *ret_job, struct err *e)
+static result make_job(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q, int64_t now,
+                       int64_t *ret_job, struct err *e)
 {
     const struct change_wish *w = q->wish;
     bool worker_makes_it = !w->password && !w->private_key && (w->is_queued || q->account.dss_auto_management);
@@ -189,17 +202,20 @@ static result make_job(struct db *db, struct arena *a, const struct keyring *key
                     .account_id = q->account.id,
                     .system_id = q->system.id,
                     .made_by = w->by};
-    j.parts = arena_printf(a, "password%s%s", w->private_key || is_key_made ? " key" : "", w->password ? "" : " generated");
+    j.parts =
+        arena_printf(a, "password%s%s", w->private_key || is_key_made ? " key" : "", w->password ? "" : " generated");
     if (!worker_makes_it)
         TRY(change_make_candidate(db, a, keys, w, now, &j.version, e));
     TRY(job_insert(db, &j, now, ret_job, e));
     j.id = *ret_job;
     TRY(job_note(db, a, &j, w->is_queued ? "queued" : "prepared", true, STR_ABSENT, now, e));
-    audit_note(db, "account.change.intent", true, account_object(a, q), q->account.id, arena_printf(a, "job %" PRId64 ", %s", j.id, w->trigger));
+    audit_note(db, "account.change.intent", true, account_object(a, q), q->account.id,
+               arena_printf(a, "job %" PRId64 ", %s", j.id, w->trigger));
     return SUCCESS;
 }
 
-result change_ask(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish, int64_t now, int64_t *ret_job, struct err *e)
+result change_ask(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
+                  int64_t now, int64_t *ret_job, struct err *e)
 {
     struct asked q;
     *ret_job = 0;
@@ -219,7 +235,8 @@ result change_ask(struct db *db, struct arena *a, const struct keyring *keys, co
     return make_job(db, a, keys, &q, now, ret_job, e);
 }
 
-result change_store_first(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish, int64_t now, struct err *e)
+result change_store_first(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
+                          int64_t now, struct err *e)
 {
     struct asked q;
     TRY(load(db, a, wish, now, &q, e));

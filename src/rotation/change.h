@@ -1,5 +1,5 @@
-/* rotation/change.h: what a caller may ask of an account (passwordsafe-api 5.1 to 5.5), on the writer, in his transaction. Rights are
- * the handler's matter; states, candidates and jobs are here. */
+/* rotation/change.h: what a caller may ask of an account (passwordsafe-api 5.1 to 5.5), on the writer, in his
+ * transaction. Rights are the handler's matter; states, candidates and jobs are here. */
 #pragma once
 
 #include "crypto/keyring.h"
@@ -8,45 +8,57 @@
 
 struct change_wish {
     int64_t account_id;
-    struct secret *password;     /* NULL: none given */
+    struct secret *password; /* NULL: none given */
     struct secret *private_key, *passphrase;
-    struct str public_key;       /* given, or derived by the prepare step */
-    struct str derived_public;   /* what the private key's public half is (prepare step) */
+    struct str public_key;     /* given, or derived by the prepare step */
+    struct str derived_public; /* what the private key's public half is (prepare step) */
     bool key_is_encrypted;
     bool update_system, is_queued;
-    const char *trigger;         /* "caller" … */
-    int64_t by;                  /* user id */
+    const char *trigger; /* "caller" … */
+    int64_t by;          /* user id */
 };
-/* *ret_job 0: done (store only). Else the job to wait for, or that was queued. *ret_attached: the same wish is under way already.
- * Errors: INVALID, CONFLICT "… unfinished job: 88", NOT_FOUND. */
-RESULT change_ask(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish, int64_t now, int64_t *ret_job, struct err *e);
+/* *ret_job 0: done (store only). Else the job to wait for, or that was queued. *ret_attached: the same wish is under
+ * way already. Errors: INVALID, CONFLICT "… unfinished job: 88", NOT_FOUND. */
+RESULT change_ask(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
+                  int64_t now, int64_t *ret_job, struct err *e);
 /* The candidate of a wish: what was given; a password by rule where none was (5.1 #10). */
-RESULT change_make_candidate(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish, int64_t now, int64_t *ret_number, struct err *e);
-/* A job of kind `test` (waits for a change under way). Errors: INVALID "Test not run: failed-login budget spent until HH:MM". */
-RESULT change_ask_test(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, int64_t *ret_job, struct err *e);
+RESULT change_make_candidate(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
+                             int64_t now, int64_t *ret_number, struct err *e);
+/* A job of kind `test` (waits for a change under way). Errors: INVALID "Test not run: failed-login budget spent until
+ * HH:MM". */
+RESULT change_ask_test(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, int64_t *ret_job,
+                       struct err *e);
 /* How a test ended, or that it did not run (INVALID: budget; CONFLICT: a change is under way). */
-RESULT change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_t now, bool *ret_success, struct err *e);
+RESULT change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_t now, bool *ret_success,
+                          struct err *e);
 /* Finds out what can prove the account (job of kind `check`), in the background. */
 RESULT change_ask_check(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, struct err *e);
 /* 5.5: a job of kind `system` and its children. */
-RESULT change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by, int64_t now, int64_t *ret_job, struct err *e);
-/* What the caller of an immediate change is told now that the job has ended or the wait is over (5.1 outcomes). `may_know`: he has Account
- * or System Management. When the wait is over and nothing was sent, the job is dropped here: 400, never applied later. */
+RESULT change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by,
+                         int64_t now, int64_t *ret_job, struct err *e);
+/* What the caller of an immediate change is told now that the job has ended or the wait is over (5.1 outcomes).
+ * `may_know`: he has Account or System Management. When the wait is over and nothing was sent, the job is dropped here:
+ * 400, never applied later. */
 RESULT change_answer(struct db *db, struct arena *a, int64_t job_id, bool may_know, int64_t now, struct err *e);
 /* How long to wait for a job of this system: its time-out + 10 s, at most 300 s. µs. */
 RESULT change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_us, struct err *e);
 
-/* Deleting: CONFLICT while a job is unfinished or a link exists (its ends named as far as `names_ends`); what only waits is dropped. */
+/* Deleting: CONFLICT while a job is unfinished or a link exists (its ends named as far as `names_ends`); what only
+ * waits is dropped. */
 RESULT change_may_delete_account(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e);
 /* The first credential of a new account (stored, unverified). */
-RESULT change_store_first(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish, int64_t now, struct err *e);
+RESULT change_store_first(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
+                          int64_t now, struct err *e);
 /* The last proved version is current again, store only (keyturn-api 5 `restore`). CONFLICT. */
-RESULT change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by, int64_t now, struct err *e);
+RESULT change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by,
+                      int64_t now, struct err *e);
 
 /* keyturn-api 5 */
 struct login_budget {
     int64_t left, until; /* until: when the window ends; 0: nothing spent */
 };
-RESULT budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret, struct err *e);
-RESULT budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e); /* a login of ours is about to be tried */
-RESULT budget_refund(struct db *db, int64_t account_id, struct err *e);                               /* it worked: it was no failure */
+RESULT budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret,
+                  struct err *e);
+RESULT budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t now,
+                    struct err *e);                                     /* a login of ours is about to be tried */
+RESULT budget_refund(struct db *db, int64_t account_id, struct err *e); /* it worked: it was no failure */

@@ -9,14 +9,17 @@ enum { BUDGET = 2 };
 
 /* ---- the budget of failed logins (I4) ---- */
 
-result budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret, struct err *e)
+result budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret,
+                  struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a, SQL("SELECT failures, window_at FROM login_budgets WHERE account_id = $1", P_INT(account_id)), &r, e));
+    TRY(db_query(db, a, SQL("SELECT failures, window_at FROM login_budgets WHERE account_id = $1", P_INT(account_id)),
+                 &r, e));
     *ret = (struct login_budget){.left = BUDGET};
     if (r.n && row_int(&r, 0, 0) > 0 && row_int(&r, 0, 1) + BUDGET_WINDOW > now) {
         int64_t spent = row_int(&r, 0, 0);
-        *ret = (struct login_budget){.left = spent < BUDGET ? BUDGET - spent : 0, .until = row_int(&r, 0, 1) + BUDGET_WINDOW};
+        *ret = (struct login_budget){.left = spent < BUDGET ? BUDGET - spent : 0,
+                                     .until = row_int(&r, 0, 1) + BUDGET_WINDOW};
     }
     return SUCCESS;
 }
@@ -31,20 +34,26 @@ result budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t 
     }
     bool is_fresh = b.left == BUDGET;
     return db_run(db,
-                  SQL("INSERT INTO login_budgets (account_id, failures, window_at) VALUES ($1, 1, $2) ON CONFLICT (account_id) DO UPDATE SET "
-                      "failures = CASE WHEN $3 = 1 THEN 1 ELSE login_budgets.failures + 1 END, window_at = CASE WHEN $3 = 1 THEN $2 ELSE login_budgets.window_at END",
+                  SQL("INSERT INTO login_budgets (account_id, failures, window_at) VALUES ($1, 1, $2) ON CONFLICT "
+                      "(account_id) DO UPDATE SET "
+                      "failures = CASE WHEN $3 = 1 THEN 1 ELSE login_budgets.failures + 1 END, window_at = CASE WHEN "
+                      "$3 = 1 THEN $2 ELSE login_budgets.window_at END",
                       P_INT(account_id), P_INT(now), P_INT(is_fresh)),
                   e);
 }
 
 result budget_refund(struct db *db, int64_t account_id, struct err *e)
 {
-    return db_run(db, SQL("UPDATE login_budgets SET failures = failures - 1 WHERE account_id = $1 AND failures > 0", P_INT(account_id)), e);
+    return db_run(db,
+                  SQL("UPDATE login_budgets SET failures = failures - 1 WHERE account_id = $1 AND failures > 0",
+                      P_INT(account_id)),
+                  e);
 }
 
 /* ---- tests and checks ---- */
 
-static result ask_simple(struct db *db, struct arena *a, int64_t account_id, const char *kind, bool is_queued, int64_t by, int64_t now, int64_t *ret_job, struct err *e)
+static result ask_simple(struct db *db, struct arena *a, int64_t account_id, const char *kind, bool is_queued,
+                         int64_t by, int64_t now, int64_t *ret_job, struct err *e)
 {
     struct managed_account account;
     TRY(account_get(db, a, account_id, now, &account, e));
@@ -58,7 +67,8 @@ static result ask_simple(struct db *db, struct arena *a, int64_t account_id, con
     return job_insert(db, &j, now, ret_job, e);
 }
 
-result change_ask_test(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, int64_t *ret_job, struct err *e)
+result change_ask_test(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, int64_t *ret_job,
+                       struct err *e)
 {
     return ask_simple(db, a, account_id, "test", false, by, now, ret_job, e);
 }
@@ -97,11 +107,14 @@ struct system_plan {
     size_t made;
 };
 
-static result plan_account(struct db *db, struct arena *a, const struct managed_account *m, int64_t by, int64_t now, struct system_plan *plan, struct err *e)
+static result plan_account(struct db *db, struct arena *a, const struct managed_account *m, int64_t by, int64_t now,
+                           struct system_plan *plan, struct err *e)
 {
     struct job open;
     TRY(job_open_change(db, a, m->id, &open, e));
-    const char *why = !m->auto_management ? "AutoManagementFlag is false" : open.id ? "a change is queued or under way" : NULL;
+    const char *why = !m->auto_management ? "AutoManagementFlag is false"
+                      : open.id           ? "a change is queued or under way"
+                                          : NULL;
     if (why) {
         plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
         return SUCCESS;
@@ -120,12 +133,18 @@ static result plan_account(struct db *db, struct arena *a, const struct managed_
     return job_insert(db, &j, now, &id, e);
 }
 
-result change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by, int64_t now, int64_t *ret_job, struct err *e)
+result change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by,
+                         int64_t now, int64_t *ret_job, struct err *e)
 {
     (void)keys;
     struct managed_system system;
     TRY(system_get(db, a, system_id, &system, e));
-    struct system_plan plan = {.parent = {.kind = S("system"), .state = S("queued"), .trigger = S("caller"), .is_queued = true, .system_id = system_id, .made_by = by},
+    struct system_plan plan = {.parent = {.kind = S("system"),
+                                          .state = S("queued"),
+                                          .trigger = S("caller"),
+                                          .is_queued = true,
+                                          .system_id = system_id,
+                                          .made_by = by},
                                .skipped = S("")};
     TRY(job_insert(db, &plan.parent, now, &plan.parent.id, e));
     struct managed_account *accounts;
@@ -148,9 +167,11 @@ result change_ask_system(struct db *db, struct arena *a, const struct keyring *k
 result change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_us, struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a,
-                     SQL("SELECT s.timeout_s FROM managed_accounts m JOIN managed_systems s ON s.id = m.system_id WHERE m.id = $1", P_INT(account_id)),
-                     "Managed Account", &r, e));
+    TRY(db_query_one(
+        db, a,
+        SQL("SELECT s.timeout_s FROM managed_accounts m JOIN managed_systems s ON s.id = m.system_id WHERE m.id = $1",
+            P_INT(account_id)),
+        "Managed Account", &r, e));
     int64_t seconds = row_int(&r, 0, 0) + 10;
     *ret_us = (seconds > 300 ? 300 : seconds) * SECONDS;
     return SUCCESS;
@@ -166,7 +187,9 @@ static result answer_open(struct db *db, const struct job *j, bool may_know, int
     bool was_dropped = false;
     TRY(job_drop_unsent(db, j->id, "the wait was over before anything was sent", now, &was_dropped, e));
     if (was_dropped)
-        return FAIL(e, REFUSED, "Credential not changed: %s", may_know ? "no answer from the system in time; nothing was sent" : "the system could not be changed");
+        return FAIL(e, REFUSED, "Credential not changed: %s",
+                    may_know ? "no answer from the system in time; nothing was sent"
+                             : "the system could not be changed");
     return FAIL(e, UNCERTAIN, "Credential change outcome unknown: job %" PRId64 " is settling it", j->id);
 }
 
@@ -191,7 +214,8 @@ static result refuse_linked(struct db *db, struct arena *a, int64_t account_id, 
     int64_t links;
     TRY(link_count(db, a, account_id, &links, e));
     if (links)
-        return FAIL(e, CONFLICT, "This account has %" PRId64 " linked value%s; unlink first", links, links == 1 ? "" : "s");
+        return FAIL(e, CONFLICT, "This account has %" PRId64 " linked value%s; unlink first", links,
+                    links == 1 ? "" : "s");
     return SUCCESS;
 }
 
@@ -209,7 +233,8 @@ result change_may_delete_account(struct db *db, struct arena *a, int64_t account
     return was_dropped ? SUCCESS : FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);
 }
 
-result change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by, int64_t now, struct err *e)
+result change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by,
+                      int64_t now, struct err *e)
 {
     struct managed_account account;
     struct job open;

@@ -14,10 +14,14 @@ static struct host_key_row hostkey_of(const struct rows *r, size_t i)
                                  .made_by = row_int(r, i, 6)};
 }
 
-result hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n, struct err *e)
+result hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n,
+                    struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a, SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE system_id = $1 ORDER BY id LIMIT 100", P_INT(system_id)), &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE system_id = $1 ORDER BY id LIMIT 100", P_INT(system_id)),
+        &r, e));
     *ret = arena_array(a, struct host_key_row, r.n);
     for (size_t i = 0; i < r.n; i++)
         (*ret)[i] = hostkey_of(&r, i);
@@ -25,14 +29,16 @@ result hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct ho
     return SUCCESS;
 }
 
-static result keep(struct db *db, int64_t system_id, struct str type, struct str sha256, const char *state, int64_t by, int64_t now, struct err *e)
+static result keep(struct db *db, int64_t system_id, struct str type, struct str sha256, const char *state, int64_t by,
+                   int64_t now, struct err *e)
 {
-    return db_run(db,
-                  SQL("INSERT INTO host_keys (system_id, type, sha256, state, seen_at, made_by) VALUES ($1, $2, $3, $4, $5, $6) "
-                      "ON CONFLICT (system_id, type, sha256) DO UPDATE SET seen_at = $5, "
-                      "state = CASE WHEN $4 = 'seen' THEN host_keys.state ELSE $4 END",
-                      P_INT(system_id), P_TEXT(type), P_TEXT(sha256), P_TEXT(str_of(state)), P_INT(now), P_INT(by)),
-                  e);
+    return db_run(
+        db,
+        SQL("INSERT INTO host_keys (system_id, type, sha256, state, seen_at, made_by) VALUES ($1, $2, $3, $4, $5, $6) "
+            "ON CONFLICT (system_id, type, sha256) DO UPDATE SET seen_at = $5, "
+            "state = CASE WHEN $4 = 'seen' THEN host_keys.state ELSE $4 END",
+            P_INT(system_id), P_TEXT(type), P_TEXT(sha256), P_TEXT(str_of(state)), P_INT(now), P_INT(by)),
+        e);
 }
 
 result hostkey_pin(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now, struct err *e)
@@ -53,23 +59,28 @@ static bool is_fingerprint(struct str s)
         return false;
     for (size_t i = 0; i < rest.n; i++) {
         char c = rest.p[i];
-        bool is_base64 = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+        bool is_base64 =
+            (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
         if (!is_base64)
             return false;
     }
     return true;
 }
 
-static result get(struct db *db, struct arena *a, int64_t system_id, int64_t id, struct host_key_row *ret, struct err *e)
+static result get(struct db *db, struct arena *a, int64_t system_id, int64_t id, struct host_key_row *ret,
+                  struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a, SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE id = $1 AND system_id = $2", P_INT(id), P_INT(system_id)), "Host key", &r, e));
+    TRY(db_query_one(
+        db, a,
+        SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE id = $1 AND system_id = $2", P_INT(id), P_INT(system_id)),
+        "Host key", &r, e));
     *ret = hostkey_of(&r, 0);
     return SUCCESS;
 }
 
-result hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256, int64_t by, int64_t now, struct host_key_row *ret,
-                       struct err *e)
+result hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256,
+                       int64_t by, int64_t now, struct host_key_row *ret, struct err *e)
 {
     struct rows r;
     if (!is_fingerprint(sha256))
@@ -78,27 +89,36 @@ result hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct
         return FAIL(e, INVALID, "type: is required");
     TRY(keep(db, system_id, type, sha256, "approved", by, now, e));
     TRY(db_query_one(db, a,
-                     SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE system_id = $1 AND type = $2 AND sha256 = $3", P_INT(system_id), P_TEXT(type), P_TEXT(sha256)),
+                     SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE system_id = $1 AND type = $2 AND sha256 = $3",
+                         P_INT(system_id), P_TEXT(type), P_TEXT(sha256)),
                      "Host key", &r, e));
     *ret = hostkey_of(&r, 0);
     return SUCCESS;
 }
 
-result hostkey_accept(struct db *db, struct arena *a, int64_t system_id, int64_t id, int64_t by, int64_t now, struct host_key_row *ret, struct err *e)
+result hostkey_accept(struct db *db, struct arena *a, int64_t system_id, int64_t id, int64_t by, int64_t now,
+                      struct host_key_row *ret, struct err *e)
 {
     TRY(get(db, a, system_id, id, ret, e));
     if (str_equal(ret->state, S("approved")))
         return SUCCESS;
     if (!str_equal(ret->state, S("seen")))
         return FAIL(e, CONFLICT, "This host key was not seen as a changed one; it is %.*s", STR_ARG(ret->state));
-    TRY(db_run(db, SQL("DELETE FROM host_keys WHERE system_id = $1 AND type = $2 AND id <> $3", P_INT(system_id), P_TEXT(ret->type), P_INT(id)), e));
-    TRY(db_run(db, SQL("UPDATE host_keys SET state = 'approved', made_by = $2, seen_at = $3 WHERE id = $1", P_INT(id), P_INT(by), P_INT(now)), e));
+    TRY(db_run(db,
+               SQL("DELETE FROM host_keys WHERE system_id = $1 AND type = $2 AND id <> $3", P_INT(system_id),
+                   P_TEXT(ret->type), P_INT(id)),
+               e));
+    TRY(db_run(db,
+               SQL("UPDATE host_keys SET state = 'approved', made_by = $2, seen_at = $3 WHERE id = $1", P_INT(id),
+                   P_INT(by), P_INT(now)),
+               e));
     return get(db, a, system_id, id, ret, e);
 }
 
 result hostkey_remove(struct db *db, int64_t system_id, int64_t id, struct err *e)
 {
     int64_t changed = 0;
-    TRY(db_run_counting(db, SQL("DELETE FROM host_keys WHERE id = $1 AND system_id = $2", P_INT(id), P_INT(system_id)), &changed, e));
+    TRY(db_run_counting(db, SQL("DELETE FROM host_keys WHERE id = $1 AND system_id = $2", P_INT(id), P_INT(system_id)),
+                        &changed, e));
     return changed ? SUCCESS : FAIL(e, NOT_FOUND, "Host key not found");
 }

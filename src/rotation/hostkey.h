@@ -1,5 +1,5 @@
-/* rotation/hostkey.h: the host keys of a managed system (keyturn-api 6, passwordsafe-api 8.5). Every change and test goes only to a
- * `pinned` or `approved` key. */
+/* rotation/hostkey.h: the host keys of a managed system (keyturn-api 6, passwordsafe-api 8.5). Every change and test
+ * goes only to a `pinned` or `approved` key. */
 #pragma once
 
 #include "base/field.h"
@@ -9,10 +9,14 @@ struct host_key_row {
     int64_t id, system_id, seen_at, made_by;
     struct str type, sha256, state;
 };
-RESULT hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n, struct err *e);
-RESULT hostkey_pin(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now, struct err *e);  /* first use */
-RESULT hostkey_saw(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now, struct err *e);  /* changed: refused, kept to be looked at */
-RESULT hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256, int64_t by, int64_t now, struct host_key_row *ret,
-                       struct err *e); /* INVALID when malformed */
-RESULT hostkey_accept(struct db *db, struct arena *a, int64_t system_id, int64_t id, int64_t by, int64_t now, struct host_key_row *ret, struct err *e);
+RESULT hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n,
+                    struct err *e);
+RESULT hostkey_pin(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now,
+                   struct err *e); /* first use */
+RESULT hostkey_saw(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now,
+                   struct err *e); /* changed: refused, kept to be looked at */
+RESULT hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256,
+                       int64_t by, int64_t now, struct host_key_row *ret, struct err *e); /* INVALID when malformed */
+RESULT hostkey_accept(struct db *db, struct arena *a, int64_t system_id, int64_t id, int64_t by, int64_t now,
+                      struct host_key_row *ret, struct err *e);
 RESULT hostkey_remove(struct db *db, int64_t system_id, int64_t id, struct err *e);

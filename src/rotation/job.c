@@ -39,7 +39,8 @@ struct job job_of(const struct rows *r, size_t i)
 result job_get(struct db *db, struct arena *a, int64_t id, struct job *ret, struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a, SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES " WHERE j.id = $1", P_INT(id)), "Job", &r, e));
+    TRY(db_query_one(db, a, SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES " WHERE j.id = $1", P_INT(id)), "Job", &r,
+                     e));
     *ret = job_of(&r, 0);
     return SUCCESS;
 }
@@ -48,14 +49,16 @@ result job_open_change(struct db *db, struct arena *a, int64_t account_id, struc
 {
     struct rows r;
     TRY(db_query(db, a,
-                 SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES " WHERE j.account_id = $1 AND j.is_open = 1 AND j.kind = 'change'",
+                 SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES
+                     " WHERE j.account_id = $1 AND j.is_open = 1 AND j.kind = 'change'",
                      P_INT(account_id)),
                  &r, e));
     *ret = r.n ? job_of(&r, 0) : (struct job){0};
     return SUCCESS;
 }
 
-result job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n, struct err *e)
+result job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n,
+                struct err *e)
 {
     struct builder b;
     builder_init(&b, a);
@@ -97,15 +100,21 @@ result job_list(struct db *db, struct arena *a, const struct job_filter *f, stru
 result job_steps(struct db *db, struct arena *a, int64_t id, struct job_step **ret, size_t *ret_n, struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a, SQL("SELECT at, step, is_ok, text FROM job_steps WHERE job_id = $1 ORDER BY id LIMIT 1000", P_INT(id)), &r, e));
+    TRY(db_query(db, a,
+                 SQL("SELECT at, step, is_ok, text FROM job_steps WHERE job_id = $1 ORDER BY id LIMIT 1000", P_INT(id)),
+                 &r, e));
     *ret = arena_array(a, struct job_step, r.n);
     for (size_t i = 0; i < r.n; i++)
-        (*ret)[i] = (struct job_step){.at = row_int(&r, i, 0), .step = row_text(&r, i, 1), .is_ok = row_flag(&r, i, 2), .text = row_text(&r, i, 3)};
+        (*ret)[i] = (struct job_step){.at = row_int(&r, i, 0),
+                                      .step = row_text(&r, i, 1),
+                                      .is_ok = row_flag(&r, i, 2),
+                                      .text = row_text(&r, i, 3)};
     *ret_n = r.n;
     return SUCCESS;
 }
 
-result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t *ret_done, int64_t *ret_total, struct err *e)
+result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t *ret_done, int64_t *ret_total,
+                    struct err *e)
 {
     if (!str_equal(j->kind, S("system"))) {
         *ret_done = !j->is_open;
@@ -114,7 +123,8 @@ result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t
     }
     struct rows r;
     TRY(db_query_one(db, a,
-                     SQL("SELECT COUNT(*), SUM(CASE WHEN is_open = 0 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = $1", P_INT(j->id)),
+                     SQL("SELECT COUNT(*), SUM(CASE WHEN is_open = 0 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = $1",
+                         P_INT(j->id)),
                      "Job", &r, e));
     *ret_total = row_int(&r, 0, 0);
     *ret_done = row_int(&r, 0, 1);
@@ -123,23 +133,25 @@ result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t
 
 result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *ret_id, struct err *e)
 {
-    return db_insert(db,
-                     SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, parent_id, "
-                         "made_by, created_at, version, parts, next_try_at, skipped) "
-                         "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12) ON CONFLICT DO NOTHING RETURNING id",
-                         P_TEXT(with->kind), P_TEXT(with->state), P_TEXT(with->trigger), P_INT(with->is_queued),
-                         P_INT(with->account_id), P_INT(with->system_id), P_INT(with->parent_id), P_INT(with->made_by),
-                         P_INT(now), P_INT(with->version), P_TEXT(str_is_set(with->parts) ? with->parts : S("")),
-                         P_TEXT(str_is_set(with->skipped) ? with->skipped : S(""))),
-                     ret_id, "This account has an unfinished job", e);
+    return db_insert(
+        db,
+        SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, parent_id, "
+            "made_by, created_at, version, parts, next_try_at, skipped) "
+            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12) ON CONFLICT DO NOTHING RETURNING id",
+            P_TEXT(with->kind), P_TEXT(with->state), P_TEXT(with->trigger), P_INT(with->is_queued),
+            P_INT(with->account_id), P_INT(with->system_id), P_INT(with->parent_id), P_INT(with->made_by), P_INT(now),
+            P_INT(with->version), P_TEXT(str_is_set(with->parts) ? with->parts : S("")),
+            P_TEXT(str_is_set(with->skipped) ? with->skipped : S(""))),
+        ret_id, "This account has an unfinished job", e);
 }
 
-result job_note(struct db *db, struct arena *a, const struct job *j, const char *step, bool is_ok, struct str text, int64_t now, struct err *e)
+result job_note(struct db *db, struct arena *a, const struct job *j, const char *step, bool is_ok, struct str text,
+                int64_t now, struct err *e)
 {
     struct str kept = str_is_set(text) ? str_sub(text, 0, 400) : S("");
     TRY(db_run(db,
-               SQL("INSERT INTO job_steps (job_id, at, step, is_ok, text) VALUES ($1, $2, $3, $4, $5)", P_INT(j->id), P_INT(now),
-                   P_TEXT(str_of(step)), P_INT(is_ok), P_TEXT(kept)),
+               SQL("INSERT INTO job_steps (job_id, at, step, is_ok, text) VALUES ($1, $2, $3, $4, $5)", P_INT(j->id),
+                   P_INT(now), P_TEXT(str_of(step)), P_INT(is_ok), P_TEXT(kept)),
                e));
     audit_note(db, "job.step", is_ok, (struct audit_object){"job", j->id, STR_ABSENT}, j->account_id,
                arena_printf(a, "%.*s: %s%s%.*s", STR_ARG(j->kind), step, kept.n ? ": " : "", STR_ARG(kept)));

@@ -5,7 +5,8 @@
 #include "db/db.h"
 
 struct job {
-    int64_t id, account_id, system_id, parent_id, made_by, created_at, version, sent_at, attempt, refusals, epoch, leased_until, next_try_at, put_off_since, settled_at;
+    int64_t id, account_id, system_id, parent_id, made_by, created_at, version, sent_at, attempt, refusals, epoch,
+        leased_until, next_try_at, put_off_since, settled_at;
     struct str kind, state, trigger, parts, fence, reason_code, reason, skipped;
     bool is_open, is_queued, success;
     struct str system_name, account_name; /* joined */
@@ -24,30 +25,40 @@ struct job_filter {
     int64_t account_id, system_id, made_by; /* 0: any */
     int64_t before_id, limit;               /* newest first */
 };
-RESULT job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n, struct err *e);
+RESULT job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n,
+                struct err *e);
 RESULT job_steps(struct db *db, struct arena *a, int64_t id, struct job_step **ret, size_t *ret_n, struct err *e);
-RESULT job_progress(struct db *db, struct arena *a, const struct job *j, int64_t *ret_done, int64_t *ret_total, struct err *e);
+RESULT job_progress(struct db *db, struct arena *a, const struct job *j, int64_t *ret_done, int64_t *ret_total,
+                    struct err *e);
 
 /* CONFLICT when the account has an unfinished change already. */
 RESULT job_insert(struct db *db, const struct job *with, int64_t now, int64_t *ret_id, struct err *e);
 /* Note a step; `step` static. Also one audit row ("job.<step>"). */
-RESULT job_note(struct db *db, struct arena *a, const struct job *j, const char *step, bool is_ok, struct str text, int64_t now, struct err *e);
+RESULT job_note(struct db *db, struct arena *a, const struct job *j, const char *step, bool is_ok, struct str text,
+                int64_t now, struct err *e);
 
-/* ---- transitions: each compares the epoch, so that what an old holder of the lease records is refused (CONFLICT) ---- */
+/* ---- transitions: each compares the epoch, so that what an old holder of the lease records is refused (CONFLICT) ----
+ */
 
-/* Take the lease on what is due: user-triggered before scheduled, then first in first out; one job per account, `per_system` per system
- * at once. *ret_n jobs, at most max. */
-RESULT job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, size_t max, size_t per_system, struct job *ret, size_t *ret_n, struct err *e);
-RESULT job_set_candidate(struct db *db, const struct job *j, int64_t version, struct err *e);                         /* queued -> prepared */
-RESULT job_set_applying(struct db *db, struct job *j, struct str fence, int64_t now, struct err *e);                  /* the last thing before `change` */
-RESULT job_set_state(struct db *db, const struct job *j, const char *state, struct err *e);                           /* verifying, resolving */
-RESULT job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason, struct err *e); /* lease given back, state kept */
+/* Take the lease on what is due: user-triggered before scheduled, then first in first out; one job per account,
+ * `per_system` per system at once. *ret_n jobs, at most max. */
+RESULT job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, size_t max, size_t per_system,
+                 struct job *ret, size_t *ret_n, struct err *e);
+RESULT job_set_candidate(struct db *db, const struct job *j, int64_t version, struct err *e); /* queued -> prepared */
+RESULT job_set_applying(struct db *db, struct job *j, struct str fence, int64_t now,
+                        struct err *e); /* the last thing before `change` */
+RESULT job_set_state(struct db *db, const struct job *j, const char *state, struct err *e); /* verifying, resolving */
+RESULT job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
+                     struct err *e); /* lease given back, state kept */
 /* Refused, or nothing was sent: the same candidate is tried again at `at`, as if it had only waited. */
-RESULT job_back_to_queue(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason, struct err *e);
-RESULT job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code, struct str reason, int64_t now, struct err *e);
+RESULT job_back_to_queue(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
+                         struct err *e);
+RESULT job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code,
+                  struct str reason, int64_t now, struct err *e);
 /* Without a lease: before anything was sent (queued or prepared). *ret_dropped false: it was too late. */
 RESULT job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, bool *ret_dropped, struct err *e);
 /* Its next try is now. CONFLICT unless it is `queued` or `resolving`. */
 RESULT job_retry(struct db *db, const struct job *j, int64_t now, struct err *e);
-/* At start: leases of dead processes end; immediate changes of which nothing was sent are dropped; what was sent goes to the resolver. */
+/* At start: leases of dead processes end; immediate changes of which nothing was sent are dropped; what was sent goes
+ * to the resolver. */
 RESULT jobs_recover(struct db *db, struct arena *a, int64_t now, struct err *e);

@@ -1,8 +1,9 @@
-/* rotation/job_lease.c: the transitions of a job. Each compares the epoch: an old holder of the lease records nothing. */
+/* rotation/job_lease.c: the transitions of a job. Each compares the epoch: an old holder of the lease records nothing.
+ */
 #include "rotation/job_row.h"
 
-#include "base/log.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 static result must_have_moved(int64_t changed, const struct job *j, struct err *e)
 {
@@ -19,17 +20,22 @@ static result run_moving(struct db *db, const struct job *j, struct sql sql, str
 }
 
 /* What is due, user-triggered first. A job whose account or system is busy is passed over. */
-static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_system, size_t max, struct rows *ret, struct err *e)
+static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_system, size_t max, struct rows *ret,
+                       struct err *e)
 {
     return db_query(db, a,
                     SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES
-                        " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check') AND j.next_try_at <= $1 AND j.leased_until <= $1"
+                        " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check') AND j.next_try_at <= $1 AND "
+                        "j.leased_until <= $1"
                         " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1"
                         "                 AND o.id <> j.id AND o.leased_until > $1)"
-                        " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1 AND o.kind = 'change'"
+                        " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1 AND "
+                        "o.kind = 'change'"
                         "                 AND o.id <> j.id AND o.state <> 'queued')"
-                        " AND (SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND o.leased_until > $1) < $2"
-                        " ORDER BY CASE WHEN j.trigger_kind = 'caller' AND j.is_queued = 0 THEN 0 WHEN j.trigger_kind = 'caller' THEN 1 ELSE 2 END, j.id"
+                        " AND (SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND "
+                        "o.leased_until > $1) < $2"
+                        " ORDER BY CASE WHEN j.trigger_kind = 'caller' AND j.is_queued = 0 THEN 0 WHEN j.trigger_kind "
+                        "= 'caller' THEN 1 ELSE 2 END, j.id"
                         " LIMIT $3",
                         P_INT(now), P_INT((int64_t)per_system), P_INT((int64_t)max)),
                     ret, e);
@@ -46,7 +52,8 @@ static bool is_taken(const struct job *jobs, size_t n, const struct job *j, size
     return on_system >= per_system;
 }
 
-result job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, size_t max, size_t per_system, struct job *ret, size_t *ret_n, struct err *e)
+result job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, size_t max, size_t per_system,
+                 struct job *ret, size_t *ret_n, struct err *e)
 {
     struct rows r;
     *ret_n = 0;
@@ -58,7 +65,8 @@ result job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, 
         j.epoch++;
         j.leased_until = now + lease_us;
         TRY(db_run(db,
-                   SQL("UPDATE jobs SET epoch = $2, leased_until = $3 WHERE id = $1", P_INT(j.id), P_INT(j.epoch), P_INT(j.leased_until)),
+                   SQL("UPDATE jobs SET epoch = $2, leased_until = $3 WHERE id = $1", P_INT(j.id), P_INT(j.epoch),
+                       P_INT(j.leased_until)),
                    e));
         ret[(*ret_n)++] = j;
     }
@@ -67,19 +75,21 @@ result job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, 
 
 result job_set_candidate(struct db *db, const struct job *j, int64_t version, struct err *e)
 {
-    return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = 'prepared', version = $3 WHERE id = $1 AND epoch = $2 AND state = 'queued'",
-                          P_INT(j->id), P_INT(j->epoch), P_INT(version)),
-                      e);
+    return run_moving(
+        db, j,
+        SQL("UPDATE jobs SET state = 'prepared', version = $3 WHERE id = $1 AND epoch = $2 AND state = 'queued'",
+            P_INT(j->id), P_INT(j->epoch), P_INT(version)),
+        e);
 }
 
 result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t now, struct err *e)
 {
-    TRY(run_moving(db, j,
-                   SQL("UPDATE jobs SET state = 'applying', sent_at = $3, fence = $4, attempt = attempt + 1, epoch = epoch + 1 "
-                       "WHERE id = $1 AND epoch = $2 AND is_open = 1",
-                       P_INT(j->id), P_INT(j->epoch), P_INT(now), P_TEXT(fence)),
-                   e));
+    TRY(run_moving(
+        db, j,
+        SQL("UPDATE jobs SET state = 'applying', sent_at = $3, fence = $4, attempt = attempt + 1, epoch = epoch + 1 "
+            "WHERE id = $1 AND epoch = $2 AND is_open = 1",
+            P_INT(j->id), P_INT(j->epoch), P_INT(now), P_TEXT(fence)),
+        e));
     j->epoch++;
     j->attempt++;
     j->sent_at = now;
@@ -89,37 +99,43 @@ result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t 
 result job_set_state(struct db *db, const struct job *j, const char *state, struct err *e)
 {
     return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = $3 WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id), P_INT(j->epoch),
-                          P_TEXT(str_of(state))),
+                      SQL("UPDATE jobs SET state = $3 WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
+                          P_INT(j->epoch), P_TEXT(str_of(state))),
                       e);
 }
 
-result job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason, struct err *e)
+result job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
+                     struct err *e)
 {
-    return run_moving(db, j,
-                      SQL("UPDATE jobs SET next_try_at = $3, leased_until = 0, reason_code = $4, reason = $5, put_off_since = $6 "
-                          "WHERE id = $1 AND epoch = $2 AND is_open = 1",
-                          P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(str_of(reason_code)), P_TEXT(reason),
-                          P_INT(j->put_off_since)),
-                      e);
+    return run_moving(
+        db, j,
+        SQL("UPDATE jobs SET next_try_at = $3, leased_until = 0, reason_code = $4, reason = $5, put_off_since = $6 "
+            "WHERE id = $1 AND epoch = $2 AND is_open = 1",
+            P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(str_of(reason_code)), P_TEXT(reason),
+            P_INT(j->put_off_since)),
+        e);
 }
 
-result job_back_to_queue(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason, struct err *e)
+result job_back_to_queue(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
+                         struct err *e)
 {
     return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = 'queued', sent_at = 0, next_try_at = $3, leased_until = 0, reason_code = $4, reason = $5, "
+                      SQL("UPDATE jobs SET state = 'queued', sent_at = 0, next_try_at = $3, leased_until = 0, "
+                          "reason_code = $4, reason = $5, "
                           "refusals = refusals + 1 WHERE id = $1 AND epoch = $2 AND is_open = 1",
                           P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(str_of(reason_code)), P_TEXT(reason)),
                       e);
 }
 
-result job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code, struct str reason, int64_t now, struct err *e)
+result job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code,
+                  struct str reason, int64_t now, struct err *e)
 {
     return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = $3, is_open = 0, success = $4, reason_code = $5, reason = $6, settled_at = $7, leased_until = 0 "
+                      SQL("UPDATE jobs SET state = $3, is_open = 0, success = $4, reason_code = $5, reason = $6, "
+                          "settled_at = $7, leased_until = 0 "
                           "WHERE id = $1 AND epoch = $2 AND is_open = 1",
-                          P_INT(j->id), P_INT(j->epoch), P_TEXT(str_of(state)), P_INT(success), P_TEXT(str_of(reason_code)), P_TEXT(reason),
-                          P_INT(now)),
+                          P_INT(j->id), P_INT(j->epoch), P_TEXT(str_of(state)), P_INT(success),
+                          P_TEXT(str_of(reason_code)), P_TEXT(reason), P_INT(now)),
                       e);
 }
 
@@ -127,15 +143,17 @@ result job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, 
 {
     int64_t changed = 0;
     /* The epoch moves too: a worker that holds the lease can no longer enter APPLYING. */
-    TRY(db_run_counting(db,
-                        SQL("UPDATE jobs SET state = 'dropped', is_open = 0, epoch = epoch + 1, leased_until = 0, settled_at = $2, "
-                            "reason_code = 'dropped', reason = $3 WHERE id = $1 AND is_open = 1 AND sent_at = 0",
-                            P_INT(id), P_INT(now), P_TEXT(str_of(why))),
-                        &changed, e));
+    TRY(db_run_counting(
+        db,
+        SQL("UPDATE jobs SET state = 'dropped', is_open = 0, epoch = epoch + 1, leased_until = 0, settled_at = $2, "
+            "reason_code = 'dropped', reason = $3 WHERE id = $1 AND is_open = 1 AND sent_at = 0",
+            P_INT(id), P_INT(now), P_TEXT(str_of(why))),
+        &changed, e));
     if (changed == 1)
         TRY(db_run(db,
                    SQL("UPDATE versions SET standing = 'retired' WHERE standing = 'pending' AND EXISTS "
-                       "(SELECT 1 FROM jobs WHERE jobs.id = $1 AND jobs.account_id = versions.account_id AND jobs.version = versions.number)",
+                       "(SELECT 1 FROM jobs WHERE jobs.id = $1 AND jobs.account_id = versions.account_id AND "
+                       "jobs.version = versions.number)",
                        P_INT(id)),
                    e));
     *ret_dropped = changed == 1;
@@ -145,10 +163,11 @@ result job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, 
 result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
 {
     int64_t changed = 0;
-    TRY(db_run_counting(db,
-                        SQL("UPDATE jobs SET next_try_at = $2 WHERE id = $1 AND is_open = 1 AND state IN ('queued', 'resolving')",
-                            P_INT(j->id), P_INT(now)),
-                        &changed, e));
+    TRY(db_run_counting(
+        db,
+        SQL("UPDATE jobs SET next_try_at = $2 WHERE id = $1 AND is_open = 1 AND state IN ('queued', 'resolving')",
+            P_INT(j->id), P_INT(now)),
+        &changed, e));
     if (changed == 1)
         return SUCCESS;
     return FAIL(e, CONFLICT, "Job %" PRId64 " is neither queued nor resolving, but %.*s", j->id, STR_ARG(j->state));
@@ -157,15 +176,22 @@ result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
 result jobs_recover(struct db *db, struct arena *a, int64_t now, struct err *e)
 {
     struct rows r;
-    TRY(db_run(db, SQL("UPDATE jobs SET leased_until = 0, epoch = epoch + 1 WHERE is_open = 1 AND leased_until > 0"), e));
+    TRY(db_run(db, SQL("UPDATE jobs SET leased_until = 0, epoch = epoch + 1 WHERE is_open = 1 AND leased_until > 0"),
+               e));
     TRY(db_query(db, a,
-                 SQL("SELECT id FROM jobs WHERE is_open = 1 AND sent_at = 0 AND (kind IN ('test', 'check') OR (kind = 'change' AND is_queued = 0))"),
+                 SQL("SELECT id FROM jobs WHERE is_open = 1 AND sent_at = 0 AND (kind IN ('test', 'check') OR (kind = "
+                     "'change' AND is_queued = 0))"),
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
         bool was_dropped;
-        TRY(job_drop_unsent(db, row_int(&r, i, 0), "the server was stopped before anything was sent", now, &was_dropped, e));
+        TRY(job_drop_unsent(db, row_int(&r, i, 0), "the server was stopped before anything was sent", now, &was_dropped,
+                            e));
     }
-    TRY(db_query(db, a, SQL("UPDATE jobs SET state = 'resolving', next_try_at = $1 WHERE is_open = 1 AND sent_at > 0 RETURNING id", P_INT(now)), &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("UPDATE jobs SET state = 'resolving', next_try_at = $1 WHERE is_open = 1 AND sent_at > 0 RETURNING id",
+            P_INT(now)),
+        &r, e));
     if (r.n)
         log_warning("%zu changes were under way when the server stopped; the resolver settles them now", r.n);
     return SUCCESS;

@@ -4,9 +4,12 @@
 #include "rotation/job.h"
 
 #define JOB_COLUMNS                                                                                                    \
-    "j.id, j.kind, j.state, j.is_open, j.trigger_kind, j.is_queued, j.account_id, j.system_id, j.parent_id, j.made_by, " \
-    "j.created_at, j.version, j.parts, j.sent_at, j.fence, j.attempt, j.refusals, j.epoch, j.leased_until, j.next_try_at, " \
-    "j.put_off_since, j.settled_at, j.success, j.reason_code, j.reason, j.skipped, COALESCE(s.name, ''), COALESCE(m.name, '')"
+    "j.id, j.kind, j.state, j.is_open, j.trigger_kind, j.is_queued, j.account_id, j.system_id, j.parent_id, "          \
+    "j.made_by, "                                                                                                      \
+    "j.created_at, j.version, j.parts, j.sent_at, j.fence, j.attempt, j.refusals, j.epoch, j.leased_until, "           \
+    "j.next_try_at, "                                                                                                  \
+    "j.put_off_since, j.settled_at, j.success, j.reason_code, j.reason, j.skipped, COALESCE(s.name, ''), "             \
+    "COALESCE(m.name, '')"
 #define JOB_TABLES                                                                                                     \
     "jobs j LEFT JOIN managed_systems s ON s.id = j.system_id LEFT JOIN managed_accounts m ON m.id = j.account_id"
 

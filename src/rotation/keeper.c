@@ -8,11 +8,13 @@ static result why_kept(struct db *db, struct arena *a, int64_t kept_by, struct s
 {
     struct link_row row;
     TRY(link_load(db, a, kept_by, &row, e));
-    *ret = arena_printf(a, "This value follows managed account %.*s/%.*s", STR_ARG(row.link.system_name), STR_ARG(row.link.account_name));
+    *ret = arena_printf(a, "This value follows managed account %.*s/%.*s", STR_ARG(row.link.system_name),
+                        STR_ARG(row.link.account_name));
     return SUCCESS;
 }
 
-static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can_wait, int64_t now, bool *ret_may, struct str *ret_state, int64_t *ret_job, struct err *e)
+static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can_wait, int64_t now, bool *ret_may,
+                       struct str *ret_state, int64_t *ret_job, struct err *e)
 {
     struct link_row row;
     *ret_may = false;
@@ -28,7 +30,9 @@ static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can
     if (can_wait && *ret_job)
         return SUCCESS;
     TRY(db_run(db, SQL("UPDATE links SET last_read_at = $2 WHERE id = $1", P_INT(kept_by), P_INT(now)), e));
-    TRY(db_run(db, SQL("UPDATE managed_accounts SET last_read_at = $2 WHERE id = $1", P_INT(row.link.account_id), P_INT(now)), e));
+    TRY(db_run(
+        db, SQL("UPDATE managed_accounts SET last_read_at = $2 WHERE id = $1", P_INT(row.link.account_id), P_INT(now)),
+        e));
     link_note(db, a, &row.link, "link.read", STR_ABSENT);
     return SUCCESS;
 }
@@ -39,7 +43,9 @@ static result may_move(struct db *db, struct arena *a, const struct caller *who,
     bool is_account_side;
     TRY(link_load(db, a, kept_by, &row, e));
     TRY(link_account_side(db, a, who, row.link.account_id, &is_account_side, e));
-    return is_account_side ? SUCCESS : FAIL(e, DENIED, "A linked credential moves only by somebody with the right to the account's password");
+    return is_account_side
+               ? SUCCESS
+               : FAIL(e, DENIED, "A linked credential moves only by somebody with the right to the account's password");
 }
 
 static result audience_grew(struct db *db, struct arena *a, int64_t kept_by, struct str how, struct err *e)
@@ -50,18 +56,31 @@ static result audience_grew(struct db *db, struct arena *a, int64_t kept_by, str
     return SUCCESS;
 }
 
-static result end_link(struct db *db, struct arena *a, int64_t kept_by, int64_t now, struct err *e);
-
-static const struct keeper keeper = {.why_kept = why_kept, .may_read = may_read, .may_move = may_move, .audience_grew = audience_grew, .end = end_link};
+/* The keyring is the process's one; a link that ends may queue a change, which seals. */
 static const struct keyring *keeper_keys;
 
-/* The keyring is the process's one; a link that ends may queue a change, which seals. */
 static result end_link(struct db *db, struct arena *a, int64_t kept_by, int64_t now, struct err *e)
 {
     struct link_row row;
     TRY(link_load(db, a, kept_by, &row, e));
     return link_remove(db, a, keeper_keys, &row.link, 0, now, e);
 }
+
+static result attribute_gone(struct db *db, struct arena *a, int64_t attribute_id, int64_t now, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a, SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = 0", P_INT(attribute_id)), &r, e));
+    for (size_t i = 0; i < r.n; i++)
+        TRY(end_link(db, a, row_int(&r, i, 0), now, e));
+    return SUCCESS;
+}
+
+static const struct keeper keeper = {.why_kept = why_kept,
+                                     .may_read = may_read,
+                                     .may_move = may_move,
+                                     .audience_grew = audience_grew,
+                                     .end = end_link,
+                                     .attribute_gone = attribute_gone};
 
 const struct keeper *link_keeper(const struct keyring *keys)
 {

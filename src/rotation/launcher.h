@@ -1,6 +1,6 @@
-/* rotation/launcher.h: a small process forked before any key is read (design 5). It alone starts connectors: binaries only
- * from one folder, names from a compiled table, cleared environment, no inherited descriptors, their own uid when we are root,
- * memory and time limits. It passes back a socket, reaps, and kills what outlives its limit. */
+/* rotation/launcher.h: a small process forked before any key is read (design 5). It alone starts connectors: binaries
+ * only from one folder, names from a compiled table, cleared environment, no inherited descriptors, their own uid when
+ * we are root, memory and time limits. It passes back a socket, reaps, and kills what outlives its limit. */
 #pragma once
 
 #include <sys/types.h>
@@ -14,7 +14,8 @@ struct launcher;
 RESULT launcher_start(const char *folder, const char *user, struct launcher **ret, struct err *e);
 /* Start a connector: its socket, its pid, and the read end of its stderr. Thread-safe; blocks for some milliseconds.
  * INVALID for a kind that is not in the table; UNREACHABLE when the program is missing or the launcher is gone. */
-RESULT launcher_spawn(struct launcher *l, const char *kind, int *ret_socket, int *ret_stderr, pid_t *ret_pid, struct err *e);
+RESULT launcher_spawn(struct launcher *l, const char *kind, int *ret_socket, int *ret_stderr, pid_t *ret_pid,
+                      struct err *e);
 /* Let go of a connector that this launcher started: SIGKILL it if it still runs, and reap it. Until then its pid is not
  * used again, so each one that was spawned must be let go of. */
 void launcher_kill(struct launcher *l, pid_t pid);

@@ -1,7 +1,7 @@
 /* rotation/line.h: the line to a connector (docs/connector-protocol.md): typed calls over JSON lines.
  *
- * The only code of the server that gives a secret to another process. Every call blocks the calling worker thread, at most
- * until its deadline. A line belongs to one thread at a time. */
+ * The only code of the server that gives a secret to another process. Every call blocks the calling worker thread, at
+ * most until its deadline. A line belongs to one thread at a time. */
 #pragma once
 
 #include "base/field.h"
@@ -59,12 +59,17 @@ bool line_is_broken(const struct line *l);
  * "host_key_unknown"), REFUSED (the target said no), UNCERTAIN (change only: sent, or the connector died), INVALID.
  * Only line_change ever returns UNCERTAIN. */
 RESULT line_check(struct line *l, const struct target_address *target, const struct host_key *keys, size_t key_count,
-                  const struct functional_login *functional, struct str account, struct arena *a, struct check_result *ret, struct err *e);
+                  const struct functional_login *functional, struct str account, struct arena *a,
+                  struct check_result *ret, struct err *e);
 RESULT line_change(struct line *l, const struct change_request *change, struct err *e);
-RESULT line_login(struct line *l, struct str account, const struct login_secret *secret, enum login_word *ret, struct err *e);
-RESULT line_compare(struct line *l, struct str account, const struct secret *password, struct str public_key, bool *ret_match, struct err *e);
-RESULT line_inspect_key(struct line *l, const struct secret *private_key, const struct secret *passphrase, struct arena *a,
-                        struct str *ret_public, bool *ret_is_encrypted, struct err *e);
-RESULT line_make_key(struct line *l, struct str type, int64_t size, struct arena *a, struct secret **ret_private, struct str *ret_public, struct err *e);
-/* The most time any call may take from now on (a call's own bound is the target's timeout_s + 15 s). 0: no extra bound. */
+RESULT line_login(struct line *l, struct str account, const struct login_secret *secret, enum login_word *ret,
+                  struct err *e);
+RESULT line_compare(struct line *l, struct str account, const struct secret *password, struct str public_key,
+                    bool *ret_match, struct err *e);
+RESULT line_inspect_key(struct line *l, const struct secret *private_key, const struct secret *passphrase,
+                        struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e);
+RESULT line_make_key(struct line *l, struct str type, int64_t size, struct arena *a, struct secret **ret_private,
+                     struct str *ret_public, struct err *e);
+/* The most time any call may take from now on (a call's own bound is the target's timeout_s + 15 s). 0: no extra bound.
+ */
 void line_set_deadline(struct line *l, int64_t monotonic);

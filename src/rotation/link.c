@@ -6,11 +6,11 @@
 
 #include "vault/auto_login.h"
 
-
 static result deny_account_side(struct err *e)
 {
     return FAIL(e, DENIED,
-                "You need Password Safe Account Management (Read/Write), and the ISA role on a Smart Rule that holds the account (or membership in Administrators)");
+                "You need Password Safe Account Management (Read/Write), and the ISA role on a Smart Rule that holds "
+                "the account (or membership in Administrators)");
 }
 
 static result deny_far_side(const struct link *l, struct err *e)
@@ -32,11 +32,14 @@ static result check_attribute(struct db *db, struct arena *a, const struct link 
         return FAIL(e, CONFLICT, "A value stands there; give \"replace\": true to replace it");
     struct rows r;
     TRY(db_query(db, a,
-                 SQL("SELECT r.name FROM locker_consumers lc JOIN roles r ON r.id = lc.role_id WHERE lc.locker_id = $1 AND r.is_builtin = 1 LIMIT 1",
+                 SQL("SELECT r.name FROM locker_consumers lc JOIN roles r ON r.id = lc.role_id WHERE lc.locker_id = $1 "
+                     "AND r.is_builtin = 1 LIMIT 1",
                      P_INT(end.credential.locker_id)),
                  &r, e));
     if (r.n)
-        return FAIL(e, CONFLICT, "The built-in role %.*s consumes this credential's locker; a locker with links is open to custom roles only",
+        return FAIL(e, CONFLICT,
+                    "The built-in role %.*s consumes this credential's locker; a locker with links is open to custom "
+                    "roles only",
                     STR_ARG(row_text(&r, 0, 0)));
     return SUCCESS;
 }
@@ -66,7 +69,8 @@ static result check_end(struct db *db, struct arena *a, const struct link *l, bo
 
 /* ---- becoming active ---- */
 
-static result activate(struct db *db, struct arena *a, const struct keyring *keys, struct link *l, bool replace, int64_t now, struct err *e)
+static result activate(struct db *db, struct arena *a, const struct keyring *keys, struct link *l, bool replace,
+                       int64_t now, struct err *e)
 {
     struct managed_account account;
     TRY(account_get(db, a, l->account_id, now, &account, e));
@@ -75,63 +79,76 @@ static result activate(struct db *db, struct arena *a, const struct keyring *key
     TRY(db_run(db, SQL("UPDATE links SET state = 'active' WHERE id = $1", P_INT(l->id)), e));
     TRY(link_seal_row(db, a, keys, l, e));
     if (!account.current_version)
-        return SUCCESS;
+        return FAIL(e, CONFLICT, "The account has no credential yet");
     return link_copy(db, a, keys, l, account.current_version, now, e);
 }
 
-static result activate_when_complete(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, int64_t now, struct err *e)
+static result activate_when_complete(struct db *db, struct arena *a, const struct keyring *keys, int64_t id,
+                                     int64_t now, struct err *e)
 {
     struct link_row row;
     TRY(link_load(db, a, id, &row, e));
     if (!str_equal(row.link.state, S("offered")) || row.link.waits_for.n)
         return SUCCESS;
+    TRY(link_check_row(a, keys, &row, e));
     return activate(db, a, keys, &row.link, row.link.may_replace, now, e);
 }
 
-static result note_accepted(struct db *db, struct arena *a, const struct caller *who, const struct link *l, bool replace, int64_t now, struct err *e)
+static result note_accepted(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who,
+                            struct link *l, bool replace, int64_t now, struct err *e)
 {
     TRY(check_end(db, a, l, replace, e));
+    l->accepted_by = who->user_id;
     TRY(db_run(db,
-               SQL("UPDATE links SET accepted_by = $2, accepted_at = $3, may_replace = $4 WHERE id = $1", P_INT(l->id), P_INT(who->user_id), P_INT(now),
-                   P_INT(replace)),
+               SQL("UPDATE links SET accepted_by = $2, accepted_at = $3, may_replace = $4 WHERE id = $1", P_INT(l->id),
+                   P_INT(who->user_id), P_INT(now), P_INT(replace)),
                e));
     link_note(db, a, l, "link.accept", STR_ABSENT);
-    return SUCCESS;
+    return link_seal_row(db, a, keys, l, e);
 }
 
 /* ---- offering ---- */
 
-static result insert_offer(struct db *db, struct arena *a, const struct caller *who, const struct link_offer *o, int64_t now, int64_t *ret_id, struct err *e)
+static result insert_offer(struct db *db, struct arena *a, const struct caller *who, const struct link_offer *o,
+                           int64_t now, int64_t *ret_id, struct err *e)
 {
     bool needs_approval;
     TRY(access_policy_needs_approval(db, a, o->account_id, &needs_approval, e));
-    return db_insert(db,
-                     SQL("INSERT INTO links (account_id, part, attribute_id, user_id, release, state, needs_approval, may_replace, offered_by, offered_at, mac) "
-                         "VALUES ($1, $2, $3, $4, $5, 'offered', $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id",
-                         P_INT(o->account_id), P_TEXT(o->part), P_INT(o->attribute_id), P_INT(o->user_id), P_TEXT(o->release), P_INT(needs_approval),
-                         P_INT(o->replace), P_INT(who->user_id), P_INT(now), P_BLOB(S(""))),
-                     ret_id, "This end has a link already", e);
+    return db_insert(
+        db,
+        SQL("INSERT INTO links (account_id, part, attribute_id, user_id, release, state, needs_approval, may_replace, "
+            "offered_by, offered_at, mac) "
+            "VALUES ($1, $2, $3, $4, $5, 'offered', $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id",
+            P_INT(o->account_id), P_TEXT(o->part), P_INT(o->attribute_id), P_INT(o->user_id), P_TEXT(o->release),
+            P_INT(needs_approval), P_INT(o->replace), P_INT(who->user_id), P_INT(now), P_BLOB(S(""))),
+        ret_id, "This end has a link already", e);
 }
 
 /* The same end and part again: the release as given. Another account's link there: CONFLICT. */
-static result offer_again(struct db *db, struct arena *a, const struct keyring *keys, const struct link_offer *o, int64_t *ret_id, struct err *e)
+static result offer_again(struct db *db, struct arena *a, const struct keyring *keys, const struct link_offer *o,
+                          int64_t *ret_id, struct err *e)
 {
     struct rows r;
     *ret_id = 0;
-    TRY(db_query(db, a, SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = $2", P_INT(o->attribute_id), P_INT(o->user_id)), &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = $2", P_INT(o->attribute_id), P_INT(o->user_id)),
+        &r, e));
     if (!r.n)
         return SUCCESS;
     struct link_row row;
     TRY(link_load(db, a, row_int(&r, 0, 0), &row, e));
     if (row.link.account_id != o->account_id || !str_equal(row.link.part, o->part))
         return FAIL(e, CONFLICT, "This end has a link already");
+    TRY(link_check_row(a, keys, &row, e));
     row.link.release = o->release;
     TRY(db_run(db, SQL("UPDATE links SET release = $2 WHERE id = $1", P_INT(row.link.id), P_TEXT(o->release)), e));
     *ret_id = row.link.id;
     return link_seal_row(db, a, keys, &row.link, e);
 }
 
-result link_may_offer(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, int64_t now, struct managed_account *ret, struct err *e)
+result link_may_offer(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, int64_t now,
+                      struct managed_account *ret, struct err *e)
 {
     bool is_account_side;
     if (!rights_have(&who->rights, ACCOUNT_MANAGEMENT, LEVEL_WRITE))
@@ -141,8 +158,8 @@ result link_may_offer(struct db *db, struct arena *a, const struct caller *who, 
     return is_account_side ? SUCCESS : deny_account_side(e);
 }
 
-result link_offer(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, const struct link_offer *o, int64_t now, int64_t *ret_id,
-                  struct err *e)
+result link_offer(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who,
+                  const struct link_offer *o, int64_t now, int64_t *ret_id, struct err *e)
 {
     struct managed_account account;
     bool is_far_side;
@@ -161,7 +178,7 @@ result link_offer(struct db *db, struct arena *a, const struct keyring *keys, co
     TRY(link_far_side(db, a, who, &row.link, &is_far_side, e));
     if (!is_far_side)
         return SUCCESS;
-    TRY(note_accepted(db, a, who, &row.link, o->replace, now, e));
+    TRY(note_accepted(db, a, keys, who, &row.link, o->replace, now, e));
     return activate_when_complete(db, a, keys, *ret_id, now, e);
 }
 
@@ -174,7 +191,8 @@ result link_may_accept(struct db *db, struct arena *a, const struct caller *who,
     return is_far_side ? SUCCESS : deny_far_side(&l, e);
 }
 
-result link_accept(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id, bool replace, int64_t now, struct err *e)
+result link_accept(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
+                   bool replace, int64_t now, struct err *e)
 {
     struct link_row row;
     TRY(link_may_accept(db, a, who, id, e));
@@ -182,7 +200,7 @@ result link_accept(struct db *db, struct arena *a, const struct keyring *keys, c
     TRY(link_check_row(a, keys, &row, e));
     if (row.link.accepted_by)
         return SUCCESS;
-    TRY(note_accepted(db, a, who, &row.link, replace, now, e));
+    TRY(note_accepted(db, a, keys, who, &row.link, replace, now, e));
     return activate_when_complete(db, a, keys, id, now, e);
 }
 
@@ -200,19 +218,21 @@ result link_may_approve(struct db *db, struct arena *a, const struct caller *who
     return SUCCESS;
 }
 
-static result note_approved(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, const struct link_row *row, struct str reason,
-                            struct err *e)
+static result note_approved(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who,
+                            struct link_row *row, struct str reason, struct err *e)
 {
     if (!str_equal(row->link.state, S("offered")) || !row->link.needs_approval)
         return FAIL(e, CONFLICT, "There is nothing to approve");
     TRY(link_check_row(a, keys, row, e));
-    TRY(db_run(db, SQL("UPDATE links SET approved_by = $2 WHERE id = $1", P_INT(row->link.id), P_INT(who->user_id)), e));
+    TRY(db_run(db, SQL("UPDATE links SET approved_by = $2 WHERE id = $1", P_INT(row->link.id), P_INT(who->user_id)),
+               e));
     link_note(db, a, &row->link, "link.approve", reason);
-    return SUCCESS;
+    row->link.approved_by = who->user_id;
+    return link_seal_row(db, a, keys, &row->link, e);
 }
 
-result link_approve(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id, struct str reason, int64_t now,
-                    struct link *ret, struct err *e)
+result link_approve(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
+                    struct str reason, int64_t now, struct link *ret, struct err *e)
 {
     struct link_row row;
     TRY(link_may_approve(db, a, who, id, e));
@@ -226,7 +246,8 @@ result link_approve(struct db *db, struct arena *a, const struct keyring *keys, 
     return SUCCESS;
 }
 
-result link_resume(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id, int64_t now, struct err *e)
+result link_resume(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
+                   int64_t now, struct err *e)
 {
     struct link_row row;
     bool is_account_side;
@@ -245,7 +266,8 @@ result link_resume(struct db *db, struct arena *a, const struct keyring *keys, c
     return link_seal_row(db, a, keys, &row.link, e);
 }
 
-result link_suspend_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now, struct err *e)
+result link_suspend_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now,
+                            struct err *e)
 {
     struct link_row *rows;
     size_t n;
@@ -263,7 +285,8 @@ result link_suspend_account(struct db *db, struct arena *a, const struct keyring
     return SUCCESS;
 }
 
-result link_end(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id, int64_t now, struct err *e)
+result link_end(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
+                int64_t now, struct err *e)
 {
     struct link l;
     bool is_account_side, is_far_side;

@@ -28,8 +28,8 @@ static void narrow_to_sides(struct builder *b, const struct caller *who)
     builder_add(b, who->rights.is_aae_admin ? " OR l.user_id > 0)" : ")");
 }
 
-result link_list(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, struct str state, int64_t after, int64_t limit, struct link **ret,
-                 size_t *ret_n, struct err *e)
+result link_list(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, struct str state,
+                 int64_t after, int64_t limit, struct link **ret, size_t *ret_n, struct err *e)
 {
     struct builder b;
     builder_init(&b, a);
@@ -65,22 +65,28 @@ static struct link_reader reader_of(const struct rows *r, size_t i)
                                 .device_name = row_text(r, i, 5)};
 }
 
-result link_audience(struct db *db, struct arena *a, const struct link *l, struct link_reader **ret, size_t *ret_n, struct err *e)
+result link_audience(struct db *db, struct arena *a, const struct link *l, struct link_reader **ret, size_t *ret_n,
+                     struct err *e)
 {
     struct rows r = {0};
     bool is_open = str_equal(l->release, S("consumers")) && str_equal(l->state, S("active"));
     if (is_open && l->user_id)
         TRY(db_query(db, a,
-                     SQL("SELECT u.id, u.name, 0, '', d.id, d.host_name FROM devices d JOIN users u ON u.id = d.default_user_id WHERE u.id = $1 AND u.is_disabled = 0 "
+                     SQL("SELECT u.id, u.name, 0, '', d.id, d.host_name FROM devices d JOIN users u ON u.id = "
+                         "d.default_user_id WHERE u.id = $1 AND u.is_disabled = 0 "
                          "ORDER BY d.id LIMIT 1000",
                          P_INT(l->user_id)),
                      &r, e));
     else if (is_open)
         TRY(db_query(db, a,
-                     SQL("SELECT u.id, u.name, ro.number, ro.name, 0, '' FROM attributes t JOIN credentials c ON c.id = t.credential_id "
-                         "JOIN locker_consumers lc ON lc.locker_id = c.locker_id JOIN roles ro ON ro.id = lc.role_id JOIN role_members rm ON rm.role_id = ro.id "
-                         "JOIN users u ON u.id = rm.user_id WHERE t.id = $1 AND u.is_disabled = 0 AND u.is_quarantined = 0 AND EXISTS (SELECT 1 FROM role_members x "
-                         "JOIN role_rights rr ON rr.role_id = x.role_id WHERE x.user_id = u.id AND rr.right_id = $2) ORDER BY u.id, ro.id LIMIT 1000",
+                     SQL("SELECT u.id, u.name, ro.number, ro.name, 0, '' FROM attributes t JOIN credentials c ON c.id "
+                         "= t.credential_id "
+                         "JOIN locker_consumers lc ON lc.locker_id = c.locker_id JOIN roles ro ON ro.id = lc.role_id "
+                         "JOIN role_members rm ON rm.role_id = ro.id "
+                         "JOIN users u ON u.id = rm.user_id WHERE t.id = $1 AND u.is_disabled = 0 AND u.is_quarantined "
+                         "= 0 AND EXISTS (SELECT 1 FROM role_members x "
+                         "JOIN role_rights rr ON rr.role_id = x.role_id WHERE x.user_id = u.id AND rr.right_id = $2) "
+                         "ORDER BY u.id, ro.id LIMIT 1000",
                          P_INT(l->attribute_id), P_INT(READ_MASKED)),
                      &r, e));
     *ret = arena_array(a, struct link_reader, r.n);

@@ -47,15 +47,20 @@ struct link_row link_of(struct arena *a, const struct rows *r, size_t i)
 result link_load(struct db *db, struct arena *a, int64_t id, struct link_row *ret, struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a, SQL("SELECT " LINK_COLUMNS " FROM " LINK_TABLES " WHERE l.id = $1", P_INT(id)), "Link", &r, e));
+    TRY(db_query_one(db, a, SQL("SELECT " LINK_COLUMNS " FROM " LINK_TABLES " WHERE l.id = $1", P_INT(id)), "Link", &r,
+                     e));
     *ret = link_of(a, &r, 0);
     return SUCCESS;
 }
 
-result link_load_account(struct db *db, struct arena *a, int64_t account_id, struct link_row **ret, size_t *ret_n, struct err *e)
+result link_load_account(struct db *db, struct arena *a, int64_t account_id, struct link_row **ret, size_t *ret_n,
+                         struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a, SQL("SELECT " LINK_COLUMNS " FROM " LINK_TABLES " WHERE l.account_id = $1 ORDER BY l.id", P_INT(account_id)), &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("SELECT " LINK_COLUMNS " FROM " LINK_TABLES " WHERE l.account_id = $1 ORDER BY l.id", P_INT(account_id)),
+        &r, e));
     *ret = arena_array(a, struct link_row, r.n);
     for (size_t i = 0; i < r.n; i++)
         (*ret)[i] = link_of(a, &r, i);
@@ -65,8 +70,11 @@ result link_load_account(struct db *db, struct arena *a, int64_t account_id, str
 
 static struct str mac_message(struct arena *a, const struct link *l)
 {
-    return arena_printf(a, "keyturn/link/1|%" PRId64 "|%" PRId64 "|%.*s|%" PRId64 "|%" PRId64 "|%.*s|%.*s", l->id, l->account_id, STR_ARG(l->part), l->attribute_id,
-                        l->user_id, STR_ARG(l->release), STR_ARG(l->state));
+    return arena_printf(a,
+                        "keyturn/link/1|%" PRId64 "|%" PRId64 "|%.*s|%" PRId64 "|%" PRId64 "|%.*s|%.*s|%d|%" PRId64
+                        "|%" PRId64,
+                        l->id, l->account_id, STR_ARG(l->part), l->attribute_id, l->user_id, STR_ARG(l->release),
+                        STR_ARG(l->state), l->needs_approval, l->accepted_by, l->approved_by);
 }
 
 result link_seal_row(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, struct err *e)
@@ -82,20 +90,25 @@ result link_check_row(struct arena *a, const struct keyring *keys, const struct 
     TRY(keyring_mac_check(keys, PURPOSE_LINK_MAC, mac_message(a, &row->link), row->mac, &is_ours, e));
     if (is_ours)
         return SUCCESS;
-    log_error("link %" PRId64 " of account %" PRId64 " was changed in the database by somebody else: nothing turns until it is removed", row->link.id,
-              row->link.account_id);
-    return FAIL_AS(e, INTERNAL, "link_broken", "link %" PRId64 " does not verify; the account does not turn", row->link.id);
+    log_error("link %" PRId64 " of account %" PRId64
+              " was changed in the database by somebody else: nothing turns until it is removed",
+              row->link.id, row->link.account_id);
+    return FAIL_AS(e, INTERNAL, "link_broken", "link %" PRId64 " does not verify; the account does not turn",
+                   row->link.id);
 }
 
 void link_note(struct db *db, struct arena *a, const struct link *l, const char *what, struct str detail)
 {
-    struct audit_object object = {"link", l->id, arena_printf(a, "%.*s/%.*s -> %.*s", STR_ARG(l->system_name), STR_ARG(l->account_name), STR_ARG(l->end_name))};
+    struct audit_object object = {
+        "link", l->id,
+        arena_printf(a, "%.*s/%.*s -> %.*s", STR_ARG(l->system_name), STR_ARG(l->account_name), STR_ARG(l->end_name))};
     audit_note(db, what, true, object, l->account_id, detail);
 }
 
 /* ---- sides ---- */
 
-result link_account_side(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, bool *ret, struct err *e)
+result link_account_side(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, bool *ret,
+                         struct err *e)
 {
     static const enum rule_role isa[] = {ROLE_ISA, ROLE_NONE};
     *ret = false;
@@ -108,7 +121,8 @@ result link_account_side(struct db *db, struct arena *a, const struct caller *wh
     return rule_role_on_account(db, a, who, isa, account_id, ret, e);
 }
 
-result link_far_side(struct db *db, struct arena *a, const struct caller *who, const struct link *l, bool *ret, struct err *e)
+result link_far_side(struct db *db, struct arena *a, const struct caller *who, const struct link *l, bool *ret,
+                     struct err *e)
 {
     if (l->user_id) {
         *ret = who->rights.is_aae_admin;
@@ -120,7 +134,8 @@ result link_far_side(struct db *db, struct arena *a, const struct caller *who, c
     return SUCCESS;
 }
 
-result link_must_be_a_side(struct db *db, struct arena *a, const struct caller *who, const struct link *l, struct err *e)
+result link_must_be_a_side(struct db *db, struct arena *a, const struct caller *who, const struct link *l,
+                           struct err *e)
 {
     bool is_far = false;
     if (rights_have(&who->rights, ACCOUNT_MANAGEMENT, LEVEL_READ))

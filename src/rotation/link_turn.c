@@ -5,7 +5,8 @@
 #include "rotation/version.h"
 #include "vault/auto_login.h"
 
-static result part_of(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number, struct secret **ret, struct err *e)
+static result part_of(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
+                      struct secret **ret, struct err *e)
 {
     struct login_secret opened;
     if (str_equal(l->part, S("username"))) {
@@ -13,20 +14,24 @@ static result part_of(struct db *db, struct arena *a, const struct keyring *keys
         return SUCCESS;
     }
     TRY(version_open(db, a, keys, l->account_id, number, &opened, e));
-    *ret = str_equal(l->part, S("password")) ? opened.password : str_equal(l->part, S("privatekey")) ? opened.private_key : opened.passphrase;
+    *ret = str_equal(l->part, S("password"))     ? opened.password
+           : str_equal(l->part, S("privatekey")) ? opened.private_key
+                                                 : opened.passphrase;
     return SUCCESS;
 }
 
 static result login_name(struct db *db, struct arena *a, const struct link *l, struct str *ret, struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a, SQL("SELECT domain_name, name FROM managed_accounts WHERE id = $1", P_INT(l->account_id)), "Managed Account", &r, e));
+    TRY(db_query_one(db, a, SQL("SELECT domain_name, name FROM managed_accounts WHERE id = $1", P_INT(l->account_id)),
+                     "Managed Account", &r, e));
     struct str domain = row_text(&r, 0, 0), name = row_text(&r, 0, 1);
     *ret = domain.n ? arena_printf(a, "%.*s\\%.*s", STR_ARG(domain), STR_ARG(name)) : name;
     return SUCCESS;
 }
 
-result link_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number, int64_t now, struct err *e)
+result link_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
+                 int64_t now, struct err *e)
 {
     struct secret *value;
     TRY(part_of(db, a, keys, l, number, &value, e));
@@ -39,7 +44,9 @@ result link_copy(struct db *db, struct arena *a, const struct keyring *keys, con
     } else {
         TRY(value_keep(db, a, keys, l->attribute_id, l->id, value, now, e));
     }
-    return db_run(db, SQL("UPDATE links SET version = $2, turned_at = $3 WHERE id = $1", P_INT(l->id), P_INT(number), P_INT(now)), e);
+    return db_run(
+        db, SQL("UPDATE links SET version = $2, turned_at = $3 WHERE id = $1", P_INT(l->id), P_INT(number), P_INT(now)),
+        e);
 }
 
 result link_check_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e)
@@ -52,7 +59,8 @@ result link_check_all(struct db *db, struct arena *a, const struct keyring *keys
     return SUCCESS;
 }
 
-result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number, int64_t now, struct err *e)
+result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                     int64_t now, struct err *e)
 {
     struct link_row *rows;
     size_t n;
@@ -65,7 +73,8 @@ result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys,
     return SUCCESS;
 }
 
-static result open_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, struct secret **ret, struct err *e)
+static result open_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l,
+                        struct secret **ret, struct err *e)
 {
     struct auto_login login;
     if (!l->user_id)
@@ -74,7 +83,8 @@ static result open_copy(struct db *db, struct arena *a, const struct keyring *ke
     return login.kept_by == l->id ? SUCCESS : FAIL(e, CONFLICT, "The auto-login does not follow this link");
 }
 
-result link_verify(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id, bool *ret_equal, int64_t *ret_version, struct err *e)
+result link_verify(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
+                   bool *ret_equal, int64_t *ret_version, struct err *e)
 {
     struct link_row row;
     struct managed_account account;
@@ -94,7 +104,8 @@ result link_verify(struct db *db, struct arena *a, const struct keyring *keys, c
 }
 
 /* Somebody may know the password through the link that ends. */
-static result queue_change(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by, int64_t now, struct err *e)
+static result queue_change(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by,
+                           int64_t now, struct err *e)
 {
     struct managed_account account;
     int64_t job;
@@ -102,7 +113,8 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
     TRY(account_get(db, a, l->account_id, now, &account, e));
     if (!l->last_read_at || !account.auto_management)
         return SUCCESS;
-    struct change_wish w = {.account_id = l->account_id, .update_system = true, .is_queued = true, .trigger = "unlink", .by = by};
+    struct change_wish w = {
+        .account_id = l->account_id, .update_system = true, .is_queued = true, .trigger = "unlink", .by = by};
     result asked = change_ask(db, a, keys, &w, now, &job, &why);
     if (is_ok(asked) || asked.code == INVALID)
         return SUCCESS;
@@ -110,7 +122,8 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
     return asked;
 }
 
-result link_remove(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by, int64_t now, struct err *e)
+result link_remove(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by,
+                   int64_t now, struct err *e)
 {
     if (!str_equal(l->state, S("offered"))) {
         if (l->user_id)
@@ -123,10 +136,14 @@ result link_remove(struct db *db, struct arena *a, const struct keyring *keys, c
     return queue_change(db, a, keys, l, by, now, e);
 }
 
-result link_forget_user(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t by, int64_t now, struct err *e)
+result link_forget_user(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t by,
+                        int64_t now, struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a, SQL("SELECT id FROM links WHERE user_id = $1 OR (state = 'offered' AND offered_by = $1) ORDER BY id", P_INT(user_id)), &r, e));
+    TRY(db_query(db, a,
+                 SQL("SELECT id FROM links WHERE user_id = $1 OR (state = 'offered' AND offered_by = $1) ORDER BY id",
+                     P_INT(user_id)),
+                 &r, e));
     for (size_t i = 0; i < r.n; i++) {
         struct link_row row;
         TRY(link_load(db, a, row_int(&r, i, 0), &row, e));

@@ -30,7 +30,8 @@ static bool is_right(enum login_word word)
 }
 
 /* A key that is refused counts against no lock-out; a password does. */
-result probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word, struct err *e)
+result probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word,
+                   struct err *e)
 {
     bool costs = !secret->private_key;
     if (costs)
@@ -46,7 +47,10 @@ static result store_proof(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
     static const char *const words[] = {"", "login", "compare", "none"};
-    return db_run(db, SQL("UPDATE managed_accounts SET proof = $2 WHERE id = $1", P_INT(t->account.id), P_TEXT(str_of(words[t->proof]))), e);
+    return db_run(db,
+                  SQL("UPDATE managed_accounts SET proof = $2 WHERE id = $1", P_INT(t->account.id),
+                      P_TEXT(str_of(words[t->proof]))),
+                  e);
 }
 
 static result set_proof(struct attempt *t, enum proof proof, struct err *e)
@@ -57,8 +61,8 @@ static result set_proof(struct attempt *t, enum proof proof, struct err *e)
     return attempt_write(t, store_proof, e);
 }
 
-/* Which proof does the account have? Found out with the stored credential; PROOF_UNKNOWN stays where it cannot be told yet and the
- * change's own proof will tell. */
+/* Which proof does the account have? Found out with the stored credential; PROOF_UNKNOWN stays where it cannot be told
+ * yet and the change's own proof will tell. */
 static result find_by_trying(struct attempt *t, struct err *e)
 {
     struct login_secret known = {.password = t->current.password};

@@ -18,12 +18,14 @@ struct str release_worse(struct str one, struct str other)
     return rank(one) >= rank(other) ? one : other;
 }
 
-result release_state(struct db *db, struct arena *a, int64_t account_id, struct str *ret_state, int64_t *ret_wait_for, struct err *e)
+result release_state(struct db *db, struct arena *a, int64_t account_id, struct str *ret_state, int64_t *ret_wait_for,
+                     struct err *e)
 {
     struct rows r;
     *ret_wait_for = 0;
     TRY(db_query(db, a,
-                 SQL("SELECT m.state, COALESCE(j.id, 0), COALESCE(j.state, '') FROM managed_accounts m LEFT JOIN jobs j ON j.account_id = m.id "
+                 SQL("SELECT m.state, COALESCE(j.id, 0), COALESCE(j.state, '') FROM managed_accounts m LEFT JOIN jobs "
+                     "j ON j.account_id = m.id "
                      "AND j.is_open = 1 AND j.kind = 'change' WHERE m.id = $1",
                      P_INT(account_id)),
                  &r, e));
@@ -43,8 +45,8 @@ result release_state(struct db *db, struct arena *a, int64_t account_id, struct 
     return SUCCESS;
 }
 
-result release_current(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, enum release_part part, bool was_parked, int64_t now,
-                       struct release *ret, struct err *e)
+result release_current(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id,
+                       enum release_part part, bool was_parked, int64_t now, struct release *ret, struct err *e)
 {
     struct managed_account account;
     struct login_secret opened;
@@ -58,8 +60,11 @@ result release_current(struct db *db, struct arena *a, const struct keyring *key
     if (!account.current_version)
         return FAIL(e, NOT_FOUND, "%s", missing[part]);
     TRY(version_open(db, a, keys, account_id, account.current_version, &opened, e));
-    ret->secret = part == RELEASE_PASSWORD ? opened.password : part == RELEASE_PRIVATE_KEY ? opened.private_key : opened.passphrase;
+    ret->secret = part == RELEASE_PASSWORD      ? opened.password
+                  : part == RELEASE_PRIVATE_KEY ? opened.private_key
+                                                : opened.passphrase;
     if (!ret->secret)
         return FAIL(e, NOT_FOUND, "%s", missing[part]);
-    return db_run(db, SQL("UPDATE managed_accounts SET last_read_at = $2 WHERE id = $1", P_INT(account_id), P_INT(now)), e);
+    return db_run(db, SQL("UPDATE managed_accounts SET last_read_at = $2 WHERE id = $1", P_INT(account_id), P_INT(now)),
+                  e);
 }

@@ -1,5 +1,5 @@
-/* rotation/resolve.c: the only recovery path. The outcome of a change is unknown: find out what is live; roll forward with the same
- * candidate, so that every repetition and every late arrival is harmless (I3). */
+/* rotation/resolve.c: the only recovery path. The outcome of a change is unknown: find out what is live; roll forward
+ * with the same candidate, so that every repetition and every late arrival is harmless (I3). */
 #include "rotation/attempt.h"
 
 enum { FORMER_MAX = 5, UNUSABLE_TRIES = 4 };
@@ -82,7 +82,9 @@ static result resolve_by_login(struct attempt *t, struct err *why, struct err *e
     if (is_ok(r) && old.password)
         r = probe_login(t, &old, &seen, &word, why);
     if (!is_ok(r))
-        return settle_unknown(t, why->text, why->word && str_equal(str_of(why->word), S("budget")) ? clock_now() + 5 * MINUTES : next_try(t), e);
+        return settle_unknown(
+            t, why->text,
+            why->word && str_equal(str_of(why->word), S("budget")) ? clock_now() + 5 * MINUTES : next_try(t), e);
     if (seen == SEEN_LIVE || (t->functional.is_set && !old.password))
         return apply_candidate(t, e);
     return settle_drift(t, "neither the new nor the old password logs in", e);

@@ -8,7 +8,7 @@
 #include "rotation/attempt.h"
 
 enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, WORKERS_MAX = 64 };
-#define LEASE (10 * MINUTES)
+#define LEASE         (10 * MINUTES)
 #define LOOK_AGAIN_MS 500
 
 struct rotation {
@@ -57,6 +57,21 @@ static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, str
     pthread_mutex_unlock(&r->lock);
 }
 
+static result try_soon(struct db *db, void *argument, struct err *e)
+{
+    const struct job *j = argument;
+    return job_try_later(db, j, clock_now() + 5 * SECONDS, "internal", S("a fault of the server; see its log"), e);
+}
+
+/* A fault of ours: the job keeps its state, and is looked at again in a moment (or when the lease ends). */
+static void give_back(struct attempt *t, const struct err *why)
+{
+    struct err e;
+    log_error("job %" PRId64 " stopped: %s; it is tried again", t->job.id, why->text);
+    if (!is_ok(writer_do(t->config->writer, try_soon, &t->job, &e)))
+        log_error("job %" PRId64 ": %s; it waits until its lease ends", t->job.id, e.text);
+}
+
 static void work_on(struct rotation *r, struct db *db, const struct job *claimed)
 {
     struct arena *a = arena_new();
@@ -67,7 +82,7 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
     if (done.code == CONFLICT)
         log_info("job %" PRId64 ": %s", claimed->id, e.text);
     else if (!is_ok(done))
-        log_error("job %" PRId64 " stopped: %s; it is tried again when its lease ends", claimed->id, e.text);
+        give_back(&t, &e);
     bool is_settled;
     count_outcome(r, claimed->id, db, a, &is_settled);
     if (is_settled)
@@ -143,7 +158,8 @@ static void hand_out(struct rotation *r, const struct claim *c)
 {
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < c->n; i++)
-        r->waiting[r->waiting_count++] = (struct job){.id = c->jobs[i].id, .epoch = c->jobs[i].epoch, .account_id = c->jobs[i].account_id};
+        r->waiting[r->waiting_count++] =
+            (struct job){.id = c->jobs[i].id, .epoch = c->jobs[i].epoch, .account_id = c->jobs[i].account_id};
     r->is_woken = r->is_woken || c->n == c->max;
     pthread_cond_broadcast(&r->work);
     pthread_mutex_unlock(&r->lock);
@@ -158,7 +174,8 @@ static bool is_anything_due(struct db *db, struct arena *a)
     if (!is_ok(db_snapshot(db, &e)))
         return false;
     result r = db_query(db, a,
-                        SQL("SELECT id FROM jobs WHERE is_open = 1 AND next_try_at <= $1 AND leased_until <= $1 AND kind IN ('change', 'test', 'check') LIMIT 1",
+                        SQL("SELECT id FROM jobs WHERE is_open = 1 AND next_try_at <= $1 AND leased_until <= $1 AND "
+                            "kind IN ('change', 'test', 'check') LIMIT 1",
                             P_INT(now)),
                         &rows, &e);
     db_snapshot_end(db);
@@ -193,7 +210,8 @@ static void *dispatcher_main(void *argument)
 
 static result recover(struct db *db, void *argument, struct err *e)
 {
-    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act(db, (struct audit_actor){
+                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
     return jobs_recover(db, argument, clock_now(), e);
 }
 
@@ -257,8 +275,8 @@ void rotation_stop(struct rotation *r, unsigned grace_ms)
     free(r);
 }
 
-result rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase, struct arena *a, struct str *ret_public,
-                            bool *ret_is_encrypted, struct err *e)
+result rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase,
+                            struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e)
 {
     struct line *line = NULL;
     TRY(line_open(r->config.launcher, "ssh", &line, e));

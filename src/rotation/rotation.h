@@ -1,5 +1,5 @@
-/* rotation/rotation.h: the engine: a queue in the store, workers, the resolver, the clockwork. Plain threads; a worker blocks on its
- * connector, never on a transaction of somebody else. (design 4) */
+/* rotation/rotation.h: the engine: a queue in the store, workers, the resolver, the clockwork. Plain threads; a worker
+ * blocks on its connector, never on a transaction of somebody else. (design 4) */
 #pragma once
 
 #include "crypto/keyring.h"
@@ -12,23 +12,27 @@ struct rotation_config {
     struct writer *writer;
     const struct keyring *keys;
     struct launcher *launcher;
-    unsigned workers;     /* lanes; 0: 8 */
-    unsigned per_system;  /* lanes to one target; 0: 2 */
-    bool loopback_allowed; /* every listener is on loopback: targets on loopback may be dialled (passwordsafe-api 8.5) */
+    unsigned workers;    /* lanes; 0: 8 */
+    unsigned per_system; /* lanes to one target; 0: 2 */
+    bool
+        loopback_allowed; /* every listener is on loopback: targets on loopback may be dialled (passwordsafe-api 8.5) */
     void (*on_settled)(void *context, int64_t job_id); /* the job has ended, or its outcome is known to be unknown */
     void *context;
 };
 /* Recovers unfinished jobs, then starts the workers. */
 RESULT rotation_start(const struct rotation_config *config, struct rotation **ret, struct err *e);
-/* Finish or abandon attempts for at most grace_ms, then kill their connectors; the resolver settles them at the next start. */
+/* Finish or abandon attempts for at most grace_ms, then kill their connectors; the resolver settles them at the next
+ * start. */
 void rotation_stop(struct rotation *r, unsigned grace_ms);
 /* Something is due: look at once. Any thread; takes a struct rotation * (for call_after_commit). */
 void rotation_wake(void *rotation);
 /* Once a second: schedules, ends of requests, parents of finished jobs. On the writer. */
-RESULT rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made_jobs, struct err *e);
-/* For key files that a caller sent: parsed in a connector process of its own, not here. Blocks some 10 ms. INVALID with the reason. */
-RESULT rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase, struct arena *a, struct str *ret_public,
-                            bool *ret_is_encrypted, struct err *e);
+RESULT rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made_jobs,
+                     struct err *e);
+/* For key files that a caller sent: parsed in a connector process of its own, not here. Blocks some 10 ms. INVALID with
+ * the reason. */
+RESULT rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase,
+                            struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e);
 struct rotation_stats {
     uint64_t started, proved, refused, unknown, drifted;
     int64_t unknown_oldest_at;

@@ -1,4 +1,5 @@
-/* rotation/settle.c: how a job ends, or when it is tried next. Each ending is one transaction with all that it moves. */
+/* rotation/settle.c: how a job ends, or when it is tried next. Each ending is one transaction with all that it moves.
+ */
 #include "rotation/attempt.h"
 
 #include "audit/audit.h"
@@ -18,7 +19,8 @@ struct ending {
 
 static void act_as_server(struct db *db)
 {
-    audit_act(db, (struct audit_actor){.user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act(db, (struct audit_actor){
+                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
 }
 
 static result write_proved(struct db *db, void *argument, struct err *e)
@@ -30,7 +32,8 @@ static result write_proved(struct db *db, void *argument, struct err *e)
     TRY(job_settle(db, &t->job, "done", true, "", S(""), now, e));
     if (t->has_key_part)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
-    TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, t->job.made_by, now, e));
+    TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, t->job.made_by, now,
+                     e));
     return job_note(db, t->arena, &t->job, "done", true, S(""), now, e);
 }
 
@@ -43,9 +46,11 @@ static void remove_old_key(struct attempt *t)
         return;
     result r = version_get(t->db, t->arena, t->account.id, t->account.current_version, &before, &e);
     db_snapshot_end(t->db);
-    if (!is_ok(r) || !before.key_is_ours || before.public_key.n == 0 || str_equal(before.public_key, t->candidate_public))
+    if (!is_ok(r) || !before.key_is_ours || before.public_key.n == 0 ||
+        str_equal(before.public_key, t->candidate_public))
         return;
-    struct change_request remove = {.account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
+    struct change_request remove = {
+        .account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
     r = line_change(t->line, &remove, &e);
     struct err store;
     if (!is_ok(attempt_step(t, "old key removed", is_ok(r), is_ok(r) ? S("") : str_of(e.text), &store)))
@@ -68,8 +73,9 @@ static result write_ending(struct db *db, void *argument, struct err *e)
     TRY(job_settle(db, &x->t->job, x->state, x->success, x->code, x->reason, now, e));
     if (str_equal(str_of(x->state), S("refused")) && x->t->job.version)
         TRY(db_run(db,
-                   SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND number = $2 AND standing = 'pending'", P_INT(x->t->account.id),
-                       P_INT(x->t->job.version)),
+                   SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND number = $2 AND standing = "
+                       "'pending'",
+                       P_INT(x->t->account.id), P_INT(x->t->job.version)),
                    e));
     if (str_equal(str_of(x->state), S("drift")))
         TRY(turn_mark_lost(db, x->t->account.id, true, e));
@@ -91,7 +97,10 @@ static int64_t with_jitter(int64_t wait)
 
 result settle_refused(struct attempt *t, const struct err *why, struct err *e)
 {
-    struct ending x = {.t = t, .state = "refused", .code = why->word ? why->word : "refused", .reason = arena_str(t->arena, str_of(why->text))};
+    struct ending x = {.t = t,
+                       .state = "refused",
+                       .code = why->word ? why->word : "refused",
+                       .reason = arena_str(t->arena, str_of(why->text))};
     if (!t->job.is_queued || t->job.refusals + 1 >= REFUSALS_MAX)
         return writer_do(t->config->writer, write_ending, &x, e);
     x.at = clock_now() + with_jitter(RETRY_AFTER);
@@ -100,8 +109,8 @@ result settle_refused(struct attempt *t, const struct err *why, struct err *e)
 
 result settle_drift(struct attempt *t, const char *why, struct err *e)
 {
-    log_error("account %.*s/%.*s is in drift: %s (job %" PRId64 "); see /api/v1/jobs?state=drift", STR_ARG(t->system.name), STR_ARG(t->account.name), why,
-              t->job.id);
+    log_error("account %.*s/%.*s is in drift: %s (job %" PRId64 "); see /api/v1/jobs?state=drift",
+              STR_ARG(t->system.name), STR_ARG(t->account.name), why, t->job.id);
     struct ending x = {.t = t, .state = "drift", .code = "drift", .reason = str_of(why)};
     return writer_do(t->config->writer, write_ending, &x, e);
 }

@@ -1,4 +1,5 @@
-/* rotation/test.c: jobs that change nothing on the target: a Test of the stored credential, and a check of what can prove it. */
+/* rotation/test.c: jobs that change nothing on the target: a Test of the stored credential, and a check of what can
+ * prove it. */
 #include "rotation/attempt.h"
 
 struct finding {
@@ -21,7 +22,8 @@ static result record_finding(struct attempt *t, bool is_live, enum turn_proof ho
 {
     struct finding f = {t, is_live, how};
     TRY(writer_do(t->config->writer, write_finding, &f, e));
-    return settle_plain(t, is_live, is_live ? "" : "mismatch", is_live ? S("") : S("the stored credential is not the live one"), e);
+    return settle_plain(t, is_live, is_live ? "" : "mismatch",
+                        is_live ? S("") : S("the stored credential is not the live one"), e);
 }
 
 static result not_tested(struct attempt *t, const struct err *why, struct err *e)
@@ -98,7 +100,8 @@ result run_check(struct attempt *t, struct err *e)
     struct err why = {0};
     const struct platform *p = platform_by_id(t->system.platform_id);
     if (!p || !p->connector || !t->functional.is_set)
-        return settle_plain(t, false, "unsupported", S("nothing to look with: no connector, or no functional account"), e);
+        return settle_plain(t, false, "unsupported", S("nothing to look with: no connector, or no functional account"),
+                            e);
     result r = attempt_connect(t, &why);
     if (is_ok(r))
         r = probe_find_proof(t, &why);

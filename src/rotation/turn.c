@@ -16,7 +16,8 @@ result turn_check_links(struct db *db, struct arena *a, const struct keyring *ke
 }
 
 /* A version loses "last proved" only here, when another one was proved. */
-static result mark_version_proved(struct db *db, int64_t account_id, int64_t number, enum turn_proof proof, int64_t now, struct err *e)
+static result mark_version_proved(struct db *db, int64_t account_id, int64_t number, enum turn_proof proof, int64_t now,
+                                  struct err *e)
 {
     TRY(db_run(db,
                SQL("UPDATE versions SET is_last_proved = 0 WHERE account_id = $1 AND number <> $2", P_INT(account_id),
@@ -31,34 +32,36 @@ static result mark_version_proved(struct db *db, int64_t account_id, int64_t num
 
 static result move_standings(struct db *db, int64_t account_id, int64_t number, int64_t before, struct err *e)
 {
-    TRY(db_run(db,
-               SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND standing = 'previous' AND number <> $2",
-                   P_INT(account_id), P_INT(number)),
-               e));
+    TRY(db_run(
+        db,
+        SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND standing = 'previous' AND number <> $2",
+            P_INT(account_id), P_INT(number)),
+        e));
     if (before != number)
         TRY(db_run(db,
-                   SQL("UPDATE versions SET standing = 'previous' WHERE account_id = $1 AND number = $2", P_INT(account_id),
-                       P_INT(before)),
+                   SQL("UPDATE versions SET standing = 'previous' WHERE account_id = $1 AND number = $2",
+                       P_INT(account_id), P_INT(before)),
                    e));
     return db_run(db,
-                  SQL("UPDATE versions SET standing = 'current' WHERE account_id = $1 AND number = $2", P_INT(account_id),
-                      P_INT(number)),
+                  SQL("UPDATE versions SET standing = 'current' WHERE account_id = $1 AND number = $2",
+                      P_INT(account_id), P_INT(number)),
                   e);
 }
 
 static result move_account(struct db *db, const struct managed_account *account, int64_t number, enum turn_proof proof,
                            int64_t now, struct err *e)
 {
-    int64_t next = account->auto_management ? schedule_next(account->change_frequency_type, account->change_frequency_days,
-                                                            account->change_time, now)
+    int64_t next = account->auto_management ? schedule_next(account->change_frequency_type,
+                                                            account->change_frequency_days, account->change_time, now)
                                             : 0;
     bool is_proved = proof != TURN_STORED_ONLY;
-    return db_run(db,
-                  SQL("UPDATE managed_accounts SET current_version = $2, state = $3, last_change_at = $4, next_change_at = $5, "
-                      "last_verified_at = CASE WHEN $6 = 1 THEN $4 ELSE last_verified_at END WHERE id = $1",
-                      P_INT(account->id), P_INT(number), P_TEXT(is_proved ? S("proved") : S("unverified")), P_INT(now),
-                      P_INT(next), P_INT(is_proved)),
-                  e);
+    return db_run(
+        db,
+        SQL("UPDATE managed_accounts SET current_version = $2, state = $3, last_change_at = $4, next_change_at = $5, "
+            "last_verified_at = CASE WHEN $6 = 1 THEN $4 ELSE last_verified_at END WHERE id = $1",
+            P_INT(account->id), P_INT(number), P_TEXT(is_proved ? S("proved") : S("unverified")), P_INT(now),
+            P_INT(next), P_INT(is_proved)),
+        e);
 }
 
 result turn_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
@@ -72,14 +75,16 @@ result turn_account(struct db *db, struct arena *a, const struct keyring *keys, 
     if (proof != TURN_STORED_ONLY)
         TRY(mark_version_proved(db, account_id, number, proof, now, e));
     TRY(link_turn_all(db, a, keys, account_id, number, now, e));
-    struct audit_object object = {"account", account_id, arena_printf(a, "%.*s/%.*s", STR_ARG(account.system_name), STR_ARG(account.name))};
+    struct audit_object object = {"account", account_id,
+                                  arena_printf(a, "%.*s/%.*s", STR_ARG(account.system_name), STR_ARG(account.name))};
     audit_note(db, proof == TURN_STORED_ONLY ? "account.stored" : "account.changed", true, object, account_id,
                arena_printf(a, "version %" PRId64 ", %s, by user %" PRId64, number,
                             proof == TURN_STORED_ONLY ? "stored only" : proof_word(proof), by));
     return SUCCESS;
 }
 
-result turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, enum turn_proof proof, int64_t now, struct err *e)
+result turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, enum turn_proof proof, int64_t now,
+                        struct err *e)
 {
     struct rows r;
     TRY(db_query_one(db, a,

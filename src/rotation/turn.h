@@ -1,17 +1,20 @@
-/* rotation/turn.h: the only code that makes a version current. The account, its local links and the audit turn in one transaction. */
+/* rotation/turn.h: the only code that makes a version current. The account, its local links and the audit turn in one
+ * transaction. */
 #pragma once
 
 #include "rotation/version.h"
 
 enum turn_proof { TURN_STORED_ONLY, TURN_BY_LOGIN, TURN_BY_COMPARE };
 
-/* Make `number` current: the one before becomes previous, older ones retired; every active link of the account is sealed anew with
- * it; dates move. TURN_STORED_ONLY leaves the account `unverified` and the last proved version marked as such.
- * INTERNAL before anything is written when a link's row does not verify (its MAC): the turn stops, and alerts. */
-RESULT turn_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number, enum turn_proof proof, int64_t by, int64_t now,
-                    struct err *e);
+/* Make `number` current: the one before becomes previous, older ones retired; every active link of the account is
+ * sealed anew with it; dates move. TURN_STORED_ONLY leaves the account `unverified` and the last proved version marked
+ * as such. INTERNAL before anything is written when a link's row does not verify (its MAC): the turn stops, and alerts.
+ */
+RESULT turn_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                    enum turn_proof proof, int64_t by, int64_t now, struct err *e);
 /* The current version was proved (a Test): no version moves, the account becomes proved. */
-RESULT turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, enum turn_proof proof, int64_t now, struct err *e);
+RESULT turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, enum turn_proof proof, int64_t now,
+                        struct err *e);
 /* A Test found that the current version is not the live one (`mismatch`), or the resolver that none is (`drift`). */
 RESULT turn_mark_lost(struct db *db, int64_t account_id, bool is_drift, struct err *e);
 /* Do all links of the account verify? Asked before anything is sent. */

@@ -2,7 +2,8 @@
 #include "rotation/version.h"
 
 #define VERSION_COLUMNS                                                                                                \
-    "account_id, number, standing, password IS NOT NULL, private_key IS NOT NULL, passphrase IS NOT NULL, key_is_ours, " \
+    "account_id, number, standing, password IS NOT NULL, private_key IS NOT NULL, passphrase IS NOT NULL, "            \
+    "key_is_ours, "                                                                                                    \
     "is_last_proved, public_key, proved_by, proved_at, made_by, made_at"
 
 static struct version version_of(const struct rows *r, size_t i)
@@ -22,18 +23,20 @@ static struct version version_of(const struct rows *r, size_t i)
                             .made_at = row_int(r, i, 12)};
 }
 
-result version_get(struct db *db, struct arena *a, int64_t account_id, int64_t number, struct version *ret, struct err *e)
+result version_get(struct db *db, struct arena *a, int64_t account_id, int64_t number, struct version *ret,
+                   struct err *e)
 {
     struct rows r;
     TRY(db_query_one(db, a,
-                     SQL("SELECT " VERSION_COLUMNS " FROM versions WHERE account_id = $1 AND number = $2", P_INT(account_id),
-                         P_INT(number)),
+                     SQL("SELECT " VERSION_COLUMNS " FROM versions WHERE account_id = $1 AND number = $2",
+                         P_INT(account_id), P_INT(number)),
                      "Version", &r, e));
     *ret = version_of(&r, 0);
     return SUCCESS;
 }
 
-result version_list(struct db *db, struct arena *a, int64_t account_id, struct version **ret, size_t *ret_n, struct err *e)
+result version_list(struct db *db, struct arena *a, int64_t account_id, struct version **ret, size_t *ret_n,
+                    struct err *e)
 {
     struct rows r;
     TRY(db_query(db, a,
@@ -50,10 +53,11 @@ result version_list(struct db *db, struct arena *a, int64_t account_id, struct v
 result version_last_proved(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_number, struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a,
-                 SQL("SELECT number FROM versions WHERE account_id = $1 AND is_last_proved = 1 ORDER BY number DESC LIMIT 1",
-                     P_INT(account_id)),
-                 &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("SELECT number FROM versions WHERE account_id = $1 AND is_last_proved = 1 ORDER BY number DESC LIMIT 1",
+            P_INT(account_id)),
+        &r, e));
     *ret_number = r.n ? row_int(&r, 0, 0) : 0;
     return SUCCESS;
 }
@@ -71,8 +75,8 @@ static struct place part_place(const char *part, int64_t account_id, int64_t num
     return (struct place){.table = "versions", .column = part, .row = account_id, .version = number};
 }
 
-static result open_part(const struct keyring *keys, const char *part, int64_t account_id, int64_t number, struct str blob,
-                        struct arena *a, struct secret **ret, struct err *e)
+static result open_part(const struct keyring *keys, const char *part, int64_t account_id, int64_t number,
+                        struct str blob, struct arena *a, struct secret **ret, struct err *e)
 {
     *ret = NULL;
     if (!str_is_set(blob))
@@ -106,9 +110,9 @@ static result seal_part(const struct keyring *keys, const char *part, int64_t ac
 }
 
 /* What the new version holds: what was given, the rest from the current one. */
-static result whole_version(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t current,
-                            const struct version_secret *with, struct login_secret *ret, struct version *ret_like,
-                            struct err *e)
+static result whole_version(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id,
+                            int64_t current, const struct version_secret *with, struct login_secret *ret,
+                            struct version *ret_like, struct err *e)
 {
     struct login_secret before = {0};
     *ret_like = (struct version){.public_key = S("")};
@@ -133,7 +137,8 @@ static result read_back(struct db *db, struct arena *a, const struct keyring *ke
     TRY(version_open(db, a, keys, account_id, number, &stored, e));
     if (!secret_equal(stored.password, given->password) || !secret_equal(stored.private_key, given->private_key) ||
         !secret_equal(stored.passphrase, given->passphrase))
-        return FAIL(e, INTERNAL, "version %" PRId64 " of account %" PRId64 " reads back differently", number, account_id);
+        return FAIL(e, INTERNAL, "version %" PRId64 " of account %" PRId64 " reads back differently", number,
+                    account_id);
     return SUCCESS;
 }
 

@@ -1,5 +1,6 @@
-/* rotation/version.h: the versions of an account's secret. Each is whole: all its parts, sealed at (versions, part, account, number).
- * Versions are only added here; which one is current is turn.c's alone to say. Nothing here discards one. */
+/* rotation/version.h: the versions of an account's secret. Each is whole: all its parts, sealed at (versions, part,
+ * account, number). Versions are only added here; which one is current is turn.c's alone to say. Nothing here discards
+ * one. */
 #pragma once
 
 #include "accounts/account.h"
@@ -15,15 +16,18 @@ struct version {
 };
 struct version_secret { /* what is to be stored; a NULL part is copied from the current version */
     struct secret *password, *private_key, *passphrase;
-    struct str public_key; /* with private_key */
+    struct str public_key;  /* with private_key */
     bool has_no_passphrase; /* with private_key: it is not encrypted */
 };
 /* Write the next version as pending, then read it back and open it: INTERNAL when it is not what was given. */
-RESULT version_make(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, const struct version_secret *with, int64_t by, int64_t now,
-                    int64_t *ret_number, struct err *e);
-RESULT version_get(struct db *db, struct arena *a, int64_t account_id, int64_t number, struct version *ret, struct err *e); /* "Version not found" */
-RESULT version_open(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number, struct login_secret *ret, struct err *e);
-RESULT version_list(struct db *db, struct arena *a, int64_t account_id, struct version **ret, size_t *ret_n, struct err *e); /* newest first */
+RESULT version_make(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id,
+                    const struct version_secret *with, int64_t by, int64_t now, int64_t *ret_number, struct err *e);
+RESULT version_get(struct db *db, struct arena *a, int64_t account_id, int64_t number, struct version *ret,
+                   struct err *e); /* "Version not found" */
+RESULT version_open(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                    struct login_secret *ret, struct err *e);
+RESULT version_list(struct db *db, struct arena *a, int64_t account_id, struct version **ret, size_t *ret_n,
+                    struct err *e); /* newest first */
 /* The newest proved version other than `not_this`; 0: none. */
 RESULT version_last_proved(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_number, struct err *e);
 /* The first private key of an account is installed by somebody else; one that a job installed is ours to remove. */

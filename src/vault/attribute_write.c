@@ -133,8 +133,10 @@ RESULT attributes_write(struct db *db, struct arena *a, const struct caller *who
 {
     const struct attribute *stored = c->attributes.at;
     for (size_t i = 0; i < c->attributes.n; i++)
-        if (!wanted_of(wanted, &stored[i]))
+        if (!wanted_of(wanted, &stored[i])) {
+            TRY(attribute_gone(db, a, stored[i].id, now, e));
             TRY(db_run(db, SQL("DELETE FROM attributes WHERE id = $1", P_INT(stored[i].id)), e));
+        }
     for (size_t i = 0; i < wanted->n; i++)
         if (wanted->at[i].present)
             TRY(free_name(db, a, &wanted->at[i], e));

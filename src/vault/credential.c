@@ -117,6 +117,9 @@ RESULT credential_delete(struct db *db, struct arena *a, const struct caller *wh
         return FAIL(e, DENIED, NOT_PERMITTED);
     TRY(credential_keepers(db, a, id, &kept_by, e));
     TRY(end_all(db, a, kept_by, now, e));
+    const struct attribute *attributes = c.attributes.at;
+    for (size_t i = 0; i < c.attributes.n; i++)
+        TRY(attribute_gone(db, a, attributes[i].id, now, e));
     TRY(db_run(db, SQL("DELETE FROM credentials WHERE id = $1", P_INT(id)), e));
     *ret_name = c.name;
     return SUCCESS;

@@ -50,3 +50,10 @@ RESULT end_all(struct db *db, struct arena *a, struct list numbers, int64_t now,
         TRY(vault_keeper()->end(db, a, kept_by[i], now, e));
     return SUCCESS;
 }
+
+RESULT attribute_gone(struct db *db, struct arena *a, int64_t attribute_id, int64_t now, struct err *e)
+{
+    if (!the_keeper || !the_keeper->attribute_gone)
+        return SUCCESS;
+    return the_keeper->attribute_gone(db, a, attribute_id, now, e);
+}

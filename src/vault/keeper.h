@@ -21,6 +21,8 @@ struct keeper {
     result (*audience_grew)(struct db *db, struct arena *a, int64_t kept_by, struct str how, struct err *e);
     /* The credential, the attribute's value or the auto-login is being deleted: end the link (rule 6). */
     result (*end)(struct db *db, struct arena *a, int64_t kept_by, int64_t now, struct err *e);
+    /* The attribute is gone: whoever keeps its value, or was about to (a link only offered), lets go. */
+    result (*attribute_gone)(struct db *db, struct arena *a, int64_t attribute_id, int64_t now, struct err *e);
 };
 void vault_set_keeper(const struct keeper *k);
 const struct keeper *vault_keeper(void);

@@ -191,7 +191,11 @@ static void test_deleted_is_nowhere(void **state)
     assert_int_equal(n, 0);
     MUST(create(f, new_account(f, "root"), &id)); /* its name is free, and can be freed again */
     MUST(account_delete(f->db, id, NOW + 3, &f->e));
-    MUST(create(f, new_account(f, "root"), &id));
+    MUST(create(f, new_account(f, "deploy"), &id));
+    m = account_now(f, id);
+    m.name = S("root");
+    MUST(account_update(f->db, f->a, &m, NOW, &f->e));
+    EXPECT(CONFLICT, "already exists", create(f, new_account(f, "root"), &id));
 }
 
 static void set_job(struct fixture *f, const char *state)

@@ -254,6 +254,8 @@ static void test_policies(void **state)
     MUST(rule_set_level(f->db, f->a, p.requestors, p.rule, LEVEL_NONE, &f->e));
     MUST(access_policy_needs_approval(f->db, f->a, f->account, &needs, &f->e));
     assert_false(needs);
+    run_sql(f, "UPDATE managed_accounts SET deleted_at = 1");
+    EXPECT(NOT_FOUND, "", access_policy_for(f->db, f->a, &f->people[ALICE], f->account, &policy, &f->e));
 }
 
 static size_t listed(struct fixture *f, int64_t user, struct str status, struct str queue, int64_t now)

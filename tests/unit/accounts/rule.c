@@ -107,6 +107,9 @@ static void test_roles(void **state)
     EXPECT(INVALID, "AccessPolicyID: is required", set_roles(f, group, id, ROLE_REQUESTOR, 0));
     EXPECT(INVALID, "AccessPolicyID: is required", set_roles(f, group, id, ROLE_REQUESTOR_APPROVER, 0));
     EXPECT(INVALID, "AccessPolicyID: unknown", set_roles(f, group, id, ROLE_REQUESTOR, 4999));
+    run_sql(f, "UPDATE rule_access SET level = 0");
+    EXPECT(INVALID, "AccessLevel before setting roles", set_roles(f, group, id, ROLE_ISA, 0));
+    run_sql(f, "UPDATE rule_access SET level = 1");
     MUST(set_roles(f, group, id, ROLE_APPROVER, 0));
     MUST(rule_set_roles(f->db, f->a, group, id, two, 3, 5000, &f->e));
     MUST(rule_roles(f->db, f->a, group, id, &got, &n, &f->e));

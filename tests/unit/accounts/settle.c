@@ -97,6 +97,22 @@ static void test_override(void **state)
     MUST(request_create(f->db, f->a, &f->people[ADMIN], &with, NOW + DAYS, &id, &is_new, &f->e));
     MUST(request_mark_released(f->db, id, &f->e));
     assert_int_equal(settle(f, NOW + 2 * DAYS, &account), 0);
+    /* Nothing to suppress when he asked: the wish is not kept for later. */
+    run_sql(f, "UPDATE managed_accounts SET change_after_release = 0");
+    MUST(request_create(f->db, f->a, &f->people[ADMIN], &with, NOW + 3 * DAYS, &id, &is_new, &f->e));
+    MUST(request_mark_released(f->db, id, &f->e));
+    run_sql(f, "UPDATE managed_accounts SET change_after_release = 1");
+    assert_int_equal(settle(f, NOW + 4 * DAYS, &account), 1);
+}
+
+static void test_does_not_wait_when_single(void **state)
+{
+    struct fixture *f = *state;
+    int64_t account, id = ask(f, f->account, 30, NOW, true);
+    isa(f, 60, NOW);
+    checkin(f, id, NOW + 1);
+    assert_int_equal(settle(f, NOW + 1, &account), 1);
+    assert_int_equal(account, f->account);
 }
 
 static void test_waits_for_the_last(void **state)
@@ -147,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(test_once),
                                        TEST(test_what_does_not_turn),
                                        TEST(test_override),
+                                       TEST(test_does_not_wait_when_single),
                                        TEST(test_waits_for_the_last),
                                        TEST(test_several_at_once),
                                        TEST(test_at_most_a_hundred)};
