@@ -1,0 +1,140 @@
+"""Links: an attribute's value and an auto-login turn in the account's transaction (keyturn-api 3)."""
+import pytest
+from conftest import Managed, take_on_host
+from support import ok, wait_for
+
+
+@pytest.fixture(scope="module")
+def world(server, admin, ps, host):
+    class World:
+        pass
+    w = World()
+    w.account = Managed(ps, host, "u1")
+    host.set_password("u1", w.account.first)
+    rights = [{"action": "createstandard", "resourceType": "credentialattribute"}, {"action": "readmasked", "resourceType": "credentialattributevalue"}]
+    w.role = ok(admin.post("/v2/usermanagement/roles", {"name": "Robots", "permissions": rights}), 201)
+    w.plain_role = ok(admin.post("/v2/usermanagement/roles", {"name": "Robots without readmasked"}), 201)
+
+    def user(name, *roles):
+        made = ok(admin.post("/v2/usermanagement/users", {"username": name, "email": name + "@example.com", "password": "Pass-" + name + "-1!",
+                                                          "roles": [{"id": r["id"]} for r in roles]}), 201)
+        client = server.controlroom(name, "Pass-" + name + "-1!")
+        assert client.id == made["id"]
+        return client
+    w.owner_role = ok(admin.post("/v2/usermanagement/roles", {"name": "Owners"}), 201)
+    w.owner, w.robot, w.plain = user("owner", w.owner_role), user("robot", w.role), user("plain", w.plain_role)
+    w.stranger = user("stranger", w.owner_role)
+    w.credential = ok(w.owner.post("/v2/credentialvault/credentials", {"name": "Follows u1", "attributes": [
+        {"name": "password", "userProvided": False, "masked": True}, {"name": "open", "userProvided": False, "masked": False}]}), 201)
+    w.attribute, w.open_attribute = (int(a["id"]) for a in w.credential["attributes"])
+    w.locker = ok(admin.post("/v2/credentialvault/lockers", {"name": "Links"}), 201)
+    ok(admin.put(f"/v2/credentialvault/lockers/{w.locker['id']}/members/{w.owner.id}", {"permissions": ["participate"]}))
+    ok(w.owner.put(f"/v2/credentialvault/lockers/{w.locker['id']}/credentials/{w.credential['id']}"))
+    for role in (w.role, w.plain_role):
+        ok(admin.post(f"/v2/credentialvault/lockers/{w.locker['id']}/consumers", {"id": role["id"]}))
+    w.values = f"/v2/credentialvault/credentials/{w.credential['id']}/attributevalues"
+    return w
+
+
+def read(world, client):
+    found = ok(client.get(world.values + f"?credentialAttributeId={world.attribute}"))["list"]
+    return found[0]["value"] if found else None
+
+
+def link(world, client, status=200, **more):
+    body = {"part": "password", "end": {"attributeId": world.attribute}, "release": "consumers", "replace": False}
+    return ok(client.own("PUT", f"/managed-accounts/{world.account.id}/links", dict(body, **more)), status)
+
+
+def test_nobody_without_the_account_side_may_offer(world):
+    assert world.owner.own("PUT", f"/managed-accounts/{world.account.id}/links", {"part": "password", "end": {"attributeId": world.attribute}, "release": "consumers"}).status_code == 403
+
+
+def test_an_unmasked_attribute_cannot_follow(world, admin):
+    link(world, admin, 409, end={"attributeId": world.open_attribute})
+
+
+def test_offer_accept_turn_and_unlink(world, admin, ps, host):
+    offered = link(world, admin)
+    assert (offered["state"], offered["waitsFor"]) == ("offered", ["accept"])
+    assert read(world, world.robot) is None
+    assert world.stranger.own("POST", f"/links/{offered['id']}/accept", {}).status_code == 404
+    active = ok(world.owner.own("POST", f"/links/{offered['id']}/accept", {}))
+    assert active["state"] == "active" and active["version"] == 1
+    assert read(world, world.robot) == world.account.first
+    # No privileged readers: not the owner, not a consumer without readmasked, not the administrator.
+    assert read(world, world.owner) == "" and read(world, world.plain) == "" and read(world, admin) == ""
+
+    assert world.account.put({}).status_code == 204
+    new = world.account.password()
+    assert read(world, world.robot) == new and host.can_login("u1", new)
+    assert ok(world.owner.own("POST", f"/links/{offered['id']}/verify", {})) == {"equal": True, "version": 2}
+
+    value = ok(world.owner.get(world.values + f"?credentialAttributeId={world.attribute}"))["list"][0]
+    refused = world.owner.put(f"{world.values}/{value['id']}", {"value": "by hand"})
+    assert refused.status_code == 409 and "This value follows managed account" in refused.json()["message"]
+    assert world.owner.put(f"/v2/credentialvault/credentials/{world.credential['id']}", {"name": "x"}).status_code == 409
+    assert ps.delete(f"/ManagedAccounts/{world.account.id}").status_code == 409
+
+    readers = ok(admin.own("GET", f"/managed-accounts/{world.account.id}/links?audience=true"))["items"][0]["audience"]
+    assert {r["userId"] for r in readers} == {world.robot.id}
+
+    assert world.owner.own("DELETE", f"/links/{offered['id']}").status_code == 204
+    assert read(world, world.robot) is None
+    # It had been read, and the account is auto-managed: a change follows.
+    wait_for(lambda: world.account.password() != new, timeout=120)
+    assert host.can_login("u1", world.account.password())
+
+
+def test_store_only_turns_the_links_too(world, admin):
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    assert world.account.put({"Password": "Only-stored-2", "UpdateSystem": False}).status_code == 204
+    answer = world.robot.get(world.values + f"?credentialAttributeId={world.attribute}")
+    assert ok(answer)["list"][0]["value"] == "Only-stored-2" and answer.headers["X-Keyturn-State"] == "unverified"
+    nothing = world.account.put({"UpdateSystem": False})
+    assert nothing.status_code == 400 and "would store a password that no system has" in nothing.text
+    assert world.account.put({}).status_code == 204
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
+def test_terminate_suspends_until_resumed(world, admin, ps):
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    assert ps.post(f"/ManagedAccounts/{world.account.id}/Requests/Terminate", {"Reason": "breach"}).status_code == 204
+    assert world.robot.get(world.values).status_code == 403
+    ok(admin.own("POST", f"/links/{made['id']}/resume", {}))
+    assert read(world, world.robot) == world.account.password()
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
+def test_a_row_aimed_elsewhere_stops_the_turn(world, admin, server, host):
+    import sqlite3
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    wait_for(lambda: not ok(admin.own("GET", "/jobs?state=open"))["items"], timeout=90)
+    before = world.account.password()
+    with sqlite3.connect(server.data + "/keyturn.db") as db:
+        db.execute("UPDATE links SET attribute_id = ? WHERE id = ?", (world.open_attribute, made["id"]))
+    answer = world.account.put({"Password": "Must-not-leak-1!"})
+    assert answer.status_code >= 400 and world.account.password() == before and host.can_login("u1", before)
+    with sqlite3.connect(server.data + "/keyturn.db") as db:
+        db.execute("UPDATE links SET attribute_id = ? WHERE id = ?", (world.attribute, made["id"]))
+    assert world.account.put({}).status_code == 204
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
+def test_an_auto_login_follows_and_reaches_the_users_own_device_only(world, admin, host):
+    made = link(world, admin, end={"userId": world.robot.id})
+    assert made["state"] == "active"
+    device = ok(admin.own("POST", "/devices", {"hostName": "WIN-RPA-01", "nickname": "", "defaultUserId": world.robot.id}), 201)
+    key = {"Authorization": "Keyturn-Device " + device["key"], "X-Authorization": "", "Content-Type": "application/json"}
+    login = ok(admin.call("POST", "/api/v1/devices/self/login", {}, headers=key))
+    assert login["loginPassword"] == world.account.password() and login["loginUsername"] == "u1"
+    assert world.account.put({}).status_code == 204
+    assert ok(admin.call("POST", "/api/v1/devices/self/login", {}, headers=key))["loginPassword"] == world.account.password()
+    body = {"Username": "robot", "Windows_Username": "x", "Windows_Password": "y"}
+    assert admin.put("/v1/credentialvault/external/credentials/loginsetting", body).status_code == 409
+    assert admin.call("POST", "/api/v1/devices/self/login", {"userId": world.owner.id}, headers=key).status_code == 403
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+    assert admin.call("POST", "/api/v1/devices/self/login", {}, headers=key).status_code == 404
