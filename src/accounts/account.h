@@ -1,13 +1,15 @@
-/* accounts/account.h: managed accounts (passwordsafe-api 6.10): what they are, not what their passwords are (rotation/). */
+/* accounts/account.h: managed accounts (passwordsafe-api 6.10): what they are, not what their passwords are
+ * (rotation/). */
 #pragma once
 
 #include "accounts/system.h"
 
 struct managed_account {
     int64_t id, system_id;
-    struct str domain_name, name, distinguished_name, user_principal_name, sam_account_name, description, release_notification_email;
-    bool password_fallback, login_account, api_enabled, auto_management, dss_auto_management, check_password, change_after_release, reset_on_mismatch,
-        use_own_credentials;
+    struct str domain_name, name, distinguished_name, user_principal_name, sam_account_name, description,
+        release_notification_email;
+    bool password_fallback, login_account, api_enabled, auto_management, dss_auto_management, check_password,
+        change_after_release, reset_on_mismatch, use_own_credentials;
     int64_t password_rule_id, release_duration, max_release_duration, isa_release_duration, max_concurrent_requests;
     struct str change_frequency_type, change_time;
     int64_t change_frequency_days, next_change_at, last_change_at;
@@ -21,21 +23,28 @@ struct managed_account {
     struct str system_name;
     int64_t platform_id;
 };
-RESULT account_get(struct db *db, struct arena *a, int64_t id, int64_t now, struct managed_account *ret, struct err *e); /* "Managed Account not found" */
-RESULT account_by_name(struct db *db, struct arena *a, int64_t system_id, struct str name, int64_t now, struct managed_account *ret, struct err *e);
+RESULT account_get(struct db *db, struct arena *a, int64_t id, int64_t now, struct managed_account *ret,
+                   struct err *e); /* "Managed Account not found" */
+RESULT account_by_name(struct db *db, struct arena *a, int64_t system_id, struct str name, int64_t now,
+                       struct managed_account *ret, struct err *e);
 /* By workgroup, asset and account name (seed 002): NOT_FOUND names the first that failed. */
-RESULT account_by_place(struct db *db, struct arena *a, struct str workgroup, struct str asset, struct str account, int64_t now, struct managed_account *ret,
-                        struct err *e);
+RESULT account_by_place(struct db *db, struct arena *a, struct str workgroup, struct str asset, struct str account,
+                        int64_t now, struct managed_account *ret, struct err *e);
 struct account_filter {
     int64_t system_id, rule_id; /* 0: any */
     int64_t limit, offset;      /* limit < 0: none */
 };
-RESULT account_list(struct db *db, struct arena *a, const struct account_filter *f, int64_t now, struct managed_account **ret, size_t *ret_n, int64_t *ret_total, struct err *e);
-/* Every rule of 6.10.3; durations and schedule not given (0, "") are the system's; next_change_at computed (schedule.h): a day that lies
- * ahead and was not stored before holds once, at change_time. Values: rotation/version.h afterwards. CONFLICT duplicate. */
-RESULT account_create(struct db *db, struct arena *a, const struct managed_account *with, int64_t now, int64_t *ret_id, struct err *e);
-RESULT account_update(struct db *db, struct arena *a, const struct managed_account *with /* whole */, int64_t now, struct err *e);
-RESULT account_delete(struct db *db, int64_t id, int64_t now, struct err *e); /* marks it deleted; versions stay, sealed, for 90 days */
+RESULT account_list(struct db *db, struct arena *a, const struct account_filter *f, int64_t now,
+                    struct managed_account **ret, size_t *ret_n, int64_t *ret_total, struct err *e);
+/* Every rule of 6.10.3; durations and schedule not given (0, "") are the system's; next_change_at computed
+ * (schedule.h): a day that lies ahead and was not stored before holds once, at change_time. Values: rotation/version.h
+ * afterwards. CONFLICT duplicate. */
+RESULT account_create(struct db *db, struct arena *a, const struct managed_account *with, int64_t now, int64_t *ret_id,
+                      struct err *e);
+RESULT account_update(struct db *db, struct arena *a, const struct managed_account *with /* whole */, int64_t now,
+                      struct err *e);
+RESULT account_delete(struct db *db, int64_t id, int64_t now,
+                      struct err *e); /* marks it deleted; versions stay, sealed, for 90 days */
 
 /* 6.10.1: what a requestor can see. */
 struct requestable_filter {
@@ -47,5 +56,5 @@ struct requestable {
     int64_t platform_id, max_release_duration, release_duration;
     bool is_isa_access;
 };
-RESULT account_requestable(struct db *db, struct arena *a, const struct caller *who, const struct requestable_filter *f, int64_t now, struct requestable **ret,
-                           size_t *ret_n, struct err *e);
+RESULT account_requestable(struct db *db, struct arena *a, const struct caller *who, const struct requestable_filter *f,
+                           int64_t now, struct requestable **ret, size_t *ret_n, struct err *e);

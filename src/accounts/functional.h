@@ -1,4 +1,5 @@
-/* accounts/functional.h: functional accounts, with which the server changes others' passwords (passwordsafe-api 6.8). */
+/* accounts/functional.h: functional accounts, with which the server changes others' passwords (passwordsafe-api 6.8).
+ */
 #pragma once
 
 #include "base/field.h"
@@ -15,7 +16,10 @@ struct functional_secret {
 };
 RESULT functional_get(struct db *db, struct arena *a, int64_t id, struct functional_account *ret, struct err *e);
 RESULT functional_list(struct db *db, struct arena *a, struct functional_account **ret, size_t *ret_n, struct err *e);
-RESULT functional_create(struct db *db, struct arena *a, const struct keyring *keys, const struct functional_account *with, const struct functional_secret *secret,
-                         int64_t *ret_id, struct err *e); /* INVALID by platform rules, CONFLICT duplicate */
-RESULT functional_delete(struct db *db, struct arena *a, int64_t id, struct err *e); /* INVALID (400) while referenced */
-RESULT functional_open(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, struct functional_secret *ret, struct err *e);
+RESULT functional_create(struct db *db, struct arena *a, const struct keyring *keys,
+                         const struct functional_account *with, const struct functional_secret *secret, int64_t *ret_id,
+                         struct err *e); /* INVALID by platform rules, CONFLICT duplicate */
+RESULT functional_delete(struct db *db, struct arena *a, int64_t id,
+                         struct err *e); /* INVALID (400) while referenced */
+RESULT functional_open(struct db *db, struct arena *a, const struct keyring *keys, int64_t id,
+                       struct functional_secret *ret, struct err *e);

@@ -1,4 +1,5 @@
-/* accounts/password_rule.h: the rules stored here (passwordsafe-api 6.12); making passwords is crypto/generate.h. DSS key rule 0 is built in. */
+/* accounts/password_rule.h: the rules stored here (passwordsafe-api 6.12); making passwords is crypto/generate.h. DSS
+ * key rule 0 is built in. */
 #pragma once
 
 #include "crypto/generate.h"

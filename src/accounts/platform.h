@@ -1,4 +1,5 @@
-/* accounts/platform.h: the platforms that ship (passwordsafe-api 6.7), entity types, and the word for what is not managed here. */
+/* accounts/platform.h: the platforms that ship (passwordsafe-api 6.7), entity types, and the word for what is not
+ * managed here. */
 #pragma once
 
 #include "base/field.h"

@@ -137,6 +137,46 @@ result quick_rule_remove_member(struct db *db, struct arena *a, int64_t id, int6
     return mark_processed(db, id, now, e);
 }
 
+result rule_process(struct db *db, int64_t id, int64_t now, struct err *e)
+{
+    return mark_processed(db, id, now, e);
+}
+
+static result check_member(struct db *db, struct arena *a, const struct caller *who, int64_t rule_id,
+                           const struct rows *roles, int64_t member_id, struct err *e)
+{
+    bool is_member, has_role;
+    TRY(has_row(db, a,
+                SQL("SELECT 1 FROM smart_rule_members WHERE rule_id = $1 AND member_id = $2", P_INT(rule_id),
+                    P_INT(member_id)),
+                &is_member, e));
+    for (size_t i = 0; i < roles->n && !is_member; i++) {
+        enum rule_role wanted[] = {(enum rule_role)row_int(roles, i, 0), ROLE_NONE};
+        TRY(rule_role_on_account(db, a, who, wanted, member_id, &has_role, e));
+        if (!has_role)
+            return FAIL(e, DENIED, "This rule gives the role %s, which you do not hold on account %" PRId64,
+                        rule_role_name(wanted[0]), member_id);
+    }
+    return SUCCESS;
+}
+
+result quick_rule_may_hold(struct db *db, struct arena *a, const struct caller *who, int64_t id,
+                           const struct list *member_ids, struct err *e)
+{
+    struct smart_rule rule;
+    struct rows roles;
+    TRY(rule_get(db, a, id, &rule, e));
+    TRY(db_query(db, a, SQL("SELECT DISTINCT rule_role FROM rule_roles WHERE rule_id = $1 ORDER BY rule_role", P_INT(id)),
+                 &roles, e));
+    if (roles.n == 0 || who->rights.is_administrator)
+        return SUCCESS;
+    if (is_of_systems(rule.rule_type))
+        return FAIL(e, DENIED, "Groups have roles on this rule: only Administrators may add systems to it");
+    for (size_t i = 0; i < member_ids->n; i++)
+        TRY(check_member(db, a, who, id, &roles, ((const int64_t *)member_ids->at)[i], e));
+    return SUCCESS;
+}
+
 result rule_delete(struct db *db, int64_t id, struct err *e)
 {
     int64_t rules, deleted;

@@ -18,10 +18,10 @@ void arena_reset(struct arena *a); /* wipes and keeps the first chunk for the ne
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type; n 0 gives a unique pointer */
 size_t arena_bytes(const struct arena *a);    /* in use: for caps */
 
-#define arena_new_of(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new_of(a, type)   ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, n) ((type *)arena_alloc_array((a), sizeof(type), (n)))
 void *arena_alloc_array(struct arena *a, size_t size, size_t n); /* overflow stops the process */
 
-struct str arena_str(struct arena *a, struct str s);             /* a copy; a NUL stands behind it */
-const char *arena_cstr(struct arena *a, struct str s);           /* a NUL-terminated copy */
+struct str arena_str(struct arena *a, struct str s);   /* a copy; a NUL stands behind it */
+const char *arena_cstr(struct arena *a, struct str s); /* a NUL-terminated copy */
 struct str arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

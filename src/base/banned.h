@@ -1,4 +1,5 @@
-/* base/banned.h: functions that have cost others dearly. Included by the build with -include, after the standard headers. */
+/* base/banned.h: functions that have cost others dearly. Included by the build with -include, after the standard
+ * headers. */
 #pragma once
 
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #undef sprintf
 #undef vsprintf
 
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok sscanf atoi atol atoll gets gmtime localtime asctime ctime srand
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok sscanf atoi atol atoll gets gmtime localtime asctime ctime    \
+    srand
 /* Not poisoned, since OpenSSL's headers have parameters of this name; a call does not compile all the same. */
-int rand(void) __attribute__((unavailable("banned: take crypto/random.h"))); /* NOLINT(readability-redundant-declaration) */
+int rand(void)
+    __attribute__((unavailable("banned: take crypto/random.h"))); /* NOLINT(readability-redundant-declaration) */

@@ -11,7 +11,7 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t ceiling);
-void buf_free(struct buf *b); /* wipes; safe on a zeroed or freed one */
+void buf_free(struct buf *b);  /* wipes; safe on a zeroed or freed one */
 void buf_clear(struct buf *b); /* wipes, keeps the memory, forgets the failure */
 void buf_add(struct buf *b, struct str s);
 void buf_add_bytes(struct buf *b, const void *p, size_t n);

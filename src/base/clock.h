@@ -5,8 +5,8 @@
 
 #define SECONDS INT64_C(1000000)
 #define MINUTES (60 * SECONDS)
-#define HOURS (60 * MINUTES)
-#define DAYS (24 * HOURS)
+#define HOURS   (60 * MINUTES)
+#define DAYS    (24 * HOURS)
 
 int64_t clock_now(void);       /* wall clock */
 int64_t clock_monotonic(void); /* for durations and deadlines */

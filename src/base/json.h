@@ -8,10 +8,10 @@
 #include "base/secret.h"
 
 enum json_flags {
-    JSON_FOLD_KEYS = 1,     /* keys match ignoring ASCII case (both vendor faces) */
-    JSON_LENIENT = 2,       /* single quotes, True/False/None (Password Safe 1.13) */
-    JSON_LAST_WINS = 4,     /* a duplicate key is taken again, unless its field is a SECRET or `.once` (1.11) */
-    JSON_COERCE = 8,        /* "3" for 3, 3 for "3", "true"/1/0 for a bool (1.12) */
+    JSON_FOLD_KEYS = 1,      /* keys match ignoring ASCII case (both vendor faces) */
+    JSON_LENIENT = 2,        /* single quotes, True/False/None (Password Safe 1.13) */
+    JSON_LAST_WINS = 4,      /* a duplicate key is taken again, unless its field is a SECRET or `.once` (1.11) */
+    JSON_COERCE = 8,         /* "3" for 3, 3 for "3", "true"/1/0 for a bool (1.12) */
     JSON_REFUSE_UNKNOWN = 16 /* an unknown key is an error (our own API) */
 };
 

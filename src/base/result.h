@@ -33,7 +33,7 @@ typedef struct result {
     enum code code;
 } result;
 
-#define RESULT __attribute__((warn_unused_result)) result
+#define RESULT  __attribute__((warn_unused_result)) result
 #define SUCCESS ((result){OK})
 
 enum { ERR_TEXT_MAX = 2000 };
@@ -45,11 +45,11 @@ struct err {
 };
 
 /* The one macro that hides a return. Does not compile in a function that returns anything else. */
-#define TRY(expr)                                                                                            \
-    do {                                                                                                     \
-        result try_result_ = (expr);                                                                         \
-        if (try_result_.code != OK)                                                                          \
-            return try_result_;                                                                              \
+#define TRY(expr)                                                                                                      \
+    do {                                                                                                               \
+        result try_result_ = (expr);                                                                                   \
+        if (try_result_.code != OK)                                                                                    \
+            return try_result_;                                                                                        \
     } while (0)
 
 /* return FAIL(e, INVALID, "name: %s", why); */

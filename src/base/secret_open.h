@@ -1,4 +1,5 @@
-/* base/secret_open.h: the way into a secret. Only the files that src/LAYERS lists under `secret_open` may include this. */
+/* base/secret_open.h: the way into a secret. Only the files that src/LAYERS lists under `secret_open` may include this.
+ */
 #pragma once
 
 #include "base/secret.h"

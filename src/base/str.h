@@ -21,13 +21,13 @@ static inline bool str_is_set(struct str s)
 {
     return s.p != NULL;
 }
-bool str_equal(struct str a, struct str b);        /* bytes; absent equals empty */
-bool str_equal_fold(struct str a, struct str b);   /* ASCII case only: header names, keywords, JSON keys */
+bool str_equal(struct str a, struct str b);      /* bytes; absent equals empty */
+bool str_equal_fold(struct str a, struct str b); /* ASCII case only: header names, keywords, JSON keys */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 ptrdiff_t str_find(struct str s, struct str part); /* -1: not in it */
 ptrdiff_t str_find_char(struct str s, char c);
-struct str str_trim(struct str s);                 /* ASCII blanks and TABs at both ends */
+struct str str_trim(struct str s);                       /* ASCII blanks and TABs at both ends */
 struct str str_sub(struct str s, size_t from, size_t n); /* clamped */
 /* Cut s at the first `at`: the part before it is returned, *s keeps what follows (absent when there was none). */
 struct str str_cut(struct str *s, char at);

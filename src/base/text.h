@@ -4,7 +4,7 @@
 #include "base/arena.h"
 #include "base/result.h"
 
-bool text_is_utf8(struct str s); /* well-formed, no surrogates, no overlong forms; U+0000 is NOT well-formed here */
+bool text_is_utf8(struct str s);  /* well-formed, no surrogates, no overlong forms; U+0000 is NOT well-formed here */
 size_t text_length(struct str s); /* code points of a well-formed text */
 
 /* The form in which names are compared and sorted: trimmed (Unicode blanks), NFC, full case folding, NFC again.

@@ -25,10 +25,12 @@ struct secret *keyring_make_root(struct arena *a, bool is_recovery);
 struct data_key; /* locked memory */
 struct data_key *data_key_new(void);
 void data_key_free(struct data_key *d);
-RESULT data_key_wrap(const struct data_key *d, int64_t id, const struct secret *root, struct str installation, struct arena *a,
-                     struct str *ret_wrap, struct err *e);
-/* Open: unwrap and add data key `id`; the highest id added seals new values. INVALID when the root key is a wrong one. */
-RESULT keyring_add(struct keyring *k, int64_t id, struct str wrap, const struct secret *root, struct str installation, struct err *e);
+RESULT data_key_wrap(const struct data_key *d, int64_t id, const struct secret *root, struct str installation,
+                     struct arena *a, struct str *ret_wrap, struct err *e);
+/* Open: unwrap and add data key `id`; the highest id added seals new values. INVALID when the root key is a wrong one.
+ */
+RESULT keyring_add(struct keyring *k, int64_t id, struct str wrap, const struct secret *root, struct str installation,
+                   struct err *e);
 
 /* Where a sealed value stands; all of it is associated data, so a blob moved elsewhere does not open. */
 struct place {
@@ -38,16 +40,20 @@ struct place {
 
 /* blob = data-key id (8 bytes big-endian), nonce (24), ciphertext with tag. Associated data, each part length-prefixed:
  * "keyturn/1", installation id, table, row, column, version, data-key id. Errors: SEALED when closed. */
-RESULT seal_value(const struct keyring *k, struct place at, const struct secret *value, struct arena *a, struct str *ret_blob,
-                  struct err *e);
+RESULT seal_value(const struct keyring *k, struct place at, const struct secret *value, struct arena *a,
+                  struct str *ret_blob, struct err *e);
 /* Errors: SEALED; INTERNAL when the blob does not verify at this place. */
-RESULT unseal_value(const struct keyring *k, struct place at, struct str blob, struct arena *a, struct secret **ret, struct err *e);
+RESULT unseal_value(const struct keyring *k, struct place at, struct str blob, struct arena *a, struct secret **ret,
+                    struct err *e);
 
 enum purpose { PURPOSE_VALUES = 1, PURPOSE_LINK_MAC, PURPOSE_CHECKPOINT, PURPOSE_BACKUP, PURPOSE_AUDIT_HEAD };
-/* Keyed BLAKE2b-256 under the purpose's subkey of the present data key; the blob names the data key: id (8) and MAC (32).
- * LINK_MAC, BACKUP and AUDIT_HEAD only: a subkey serves one algorithm. Errors: SEALED. */
-RESULT keyring_mac(const struct keyring *k, enum purpose purpose, struct str message, struct arena *a, struct str *ret_mac, struct err *e);
-RESULT keyring_mac_check(const struct keyring *k, enum purpose purpose, struct str message, struct str mac, bool *ret_ok, struct err *e);
+/* Keyed BLAKE2b-256 under the purpose's subkey of the present data key; the blob names the data key: id (8) and MAC
+ * (32). LINK_MAC, BACKUP and AUDIT_HEAD only: a subkey serves one algorithm. Errors: SEALED. */
+RESULT keyring_mac(const struct keyring *k, enum purpose purpose, struct str message, struct arena *a,
+                   struct str *ret_mac, struct err *e);
+RESULT keyring_mac_check(const struct keyring *k, enum purpose purpose, struct str message, struct str mac,
+                         bool *ret_ok, struct err *e);
 /* Ed25519 signature by the checkpoint subkey, and the public key; both raw. */
-RESULT keyring_sign(const struct keyring *k, struct str message, struct arena *a, struct str *ret_signature, struct str *ret_public, struct err *e);
+RESULT keyring_sign(const struct keyring *k, struct str message, struct arena *a, struct str *ret_signature,
+                    struct str *ret_public, struct err *e);
 bool signature_check(struct str message, struct str signature, struct str public_key);

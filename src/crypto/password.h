@@ -10,7 +10,8 @@ bool password_verify(struct str encoded, const struct secret *password);
 /* Spend the time of a verification for a user that does not exist. */
 void password_verify_nobody(const struct secret *password);
 
-/* Keyed BLAKE2b-256, by which API keys, session ids and client secrets are found. The key stands in the store, unsealed. */
+/* Keyed BLAKE2b-256, by which API keys, session ids and client secrets are found. The key stands in the store,
+ * unsealed. */
 struct str keyed_hash(struct arena *a, struct str key, const struct secret *value);
 struct str keyed_hash_str(struct arena *a, struct str key, struct str value);
 

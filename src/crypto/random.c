@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/secret_open.h"
+#include "base/text.h"
 #include "crypto/locked.h"
 
 void crypto_start(void)
@@ -43,7 +44,9 @@ struct str random_text(struct arena *a, struct str alphabet, size_t n)
 
 struct str random_hex(struct arena *a, size_t bytes)
 {
-    return random_text(a, S("0123456789abcdef"), 2 * bytes);
+    char *raw = arena_alloc(a, bytes);
+    random_bytes(raw, bytes);
+    return hex_encode(a, (struct str){raw, bytes});
 }
 
 struct secret *random_secret_text(struct arena *a, struct str alphabet, size_t n)

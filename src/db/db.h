@@ -20,10 +20,10 @@ struct param {
     int64_t i;
     struct str s;
 };
-#define P_INT(v) ((struct param){.kind = PARAM_INT, .i = (v)})
+#define P_INT(v)  ((struct param){.kind = PARAM_INT, .i = (v)})
 #define P_TEXT(v) param_text((v)) /* absent: NULL. U+0000 is refused when it is bound */
 #define P_BLOB(v) param_blob((v)) /* absent: NULL */
-#define P_NULL ((struct param){.kind = PARAM_NULL})
+#define P_NULL    ((struct param){.kind = PARAM_NULL})
 static inline struct param param_text(struct str s)
 {
     return (struct param){.kind = s.p ? PARAM_TEXT : PARAM_NULL, .s = s};
@@ -34,13 +34,14 @@ static inline struct param param_blob(struct str s)
 }
 
 struct sql {
-    const char *text; /* $1 … $n; the pointer's text must stay unchanged while the connection lives, or come from a builder */
+    const char
+        *text; /* $1 … $n; the pointer's text must stay unchanged while the connection lives, or come from a builder */
     const struct param *params;
     size_t n;
     bool is_built; /* text lives in an arena: its plan is cached by content */
 };
-#define SQL(text, ...)                                                                                       \
-    ((struct sql){(text), (const struct param[]){P_NULL, ##__VA_ARGS__} + 1,                                 \
+#define SQL(text, ...)                                                                                                 \
+    ((struct sql){(text), (const struct param[]){P_NULL, ##__VA_ARGS__} + 1,                                           \
                   sizeof((const struct param[]){P_NULL, ##__VA_ARGS__}) / sizeof(struct param) - 1, false})
 
 /* Rows in an arena. A column out of range or of another type stops the process: it is a mistake in the code. */
@@ -53,14 +54,15 @@ struct rows {
     size_t n, columns;
     const struct cell *cells;
 };
-int64_t row_int(const struct rows *r, size_t row, size_t column);     /* NULL reads as 0 */
+int64_t row_int(const struct rows *r, size_t row, size_t column); /* NULL reads as 0 */
 bool row_flag(const struct rows *r, size_t row, size_t column);
 struct str row_text(const struct rows *r, size_t row, size_t column); /* NULL reads as absent */
 struct str row_blob(const struct rows *r, size_t row, size_t column); /* NULL reads as absent */
 bool row_is_null(const struct rows *r, size_t row, size_t column);
 
-/* Errors of all: STORE_FULL, BUSY (a search took too long), INTERNAL. After a failed statement do nothing further in that
- * transaction. A broken UNIQUE or foreign key is CONFLICT, but ask with ON CONFLICT DO NOTHING RETURNING instead. */
+/* Errors of all: STORE_FULL, BUSY (a search took too long), INTERNAL. After a failed statement do nothing further in
+ * that transaction. A broken UNIQUE or foreign key is CONFLICT, but ask with ON CONFLICT DO NOTHING RETURNING instead.
+ */
 RESULT db_run(struct db *db, struct sql sql, struct err *e);
 RESULT db_run_counting(struct db *db, struct sql sql, int64_t *ret_changed, struct err *e);
 RESULT db_query(struct db *db, struct arena *a, struct sql sql, struct rows *ret, struct err *e);
@@ -81,9 +83,10 @@ struct builder {
     size_t n, params_capacity;
 };
 void builder_init(struct builder *b, struct arena *a);
-void builder_add(struct builder *b, const char *sql);            /* text of ours only, never a caller's */
-void builder_param(struct builder *b, struct param p);           /* appends " $n " */
-void builder_contains(struct builder *b, const char *key_column, struct str part); /* key_column LIKE %part% (escaped) */
+void builder_add(struct builder *b, const char *sql);  /* text of ours only, never a caller's */
+void builder_param(struct builder *b, struct param p); /* appends " $n " */
+void builder_contains(struct builder *b, const char *key_column,
+                      struct str part); /* key_column LIKE %part% (escaped) */
 void builder_prefix(struct builder *b, const char *key_column, struct str prefix);
 void builder_in(struct builder *b, const char *column, const int64_t *ids, size_t n); /* column IN (…); n 0: false */
 struct sql builder_sql(struct builder *b);
@@ -92,7 +95,7 @@ struct sql builder_sql(struct builder *b);
 
 RESULT db_begin(struct db *db, struct err *e);
 RESULT db_commit(struct db *db, struct err *e);
-void db_rollback(struct db *db); /* fine when nothing is open */
+void db_rollback(struct db *db);                   /* fine when nothing is open */
 RESULT db_savepoint(struct db *db, struct err *e); /* one level */
 RESULT db_release(struct db *db, struct err *e);
 RESULT db_rollback_to(struct db *db, struct err *e); /* to the savepoint, and release it */
@@ -115,8 +118,9 @@ void *db_attachment(const struct db *db);
 
 enum db_kind { DB_WRITER, DB_READER };
 /* SQLite: DIR/keyturn.db, WAL, synchronous FULL, STRICT tables, foreign keys on. Takes an exclusive lock on DIR/lock:
- * CONFLICT "another server uses this directory" when it is held. `create`: make the file (it must not exist); else it must
- * exist: NOT_FOUND names `keyturn init`. Runs missing migrations; CONFLICT when the store is newer than this program. */
+ * CONFLICT "another server uses this directory" when it is held. `create`: make the file (it must not exist); else it
+ * must exist: NOT_FOUND names `keyturn init`. Runs missing migrations; CONFLICT when the store is newer than this
+ * program. */
 RESULT store_open(const char *directory, bool create, struct store **ret, struct err *e);
 /* Read-only look at a store that a server may be using (audit verify, backup): no lock, no migration. */
 RESULT store_open_reader(const char *directory, struct store **ret, struct err *e);
@@ -124,7 +128,9 @@ void store_free(struct store *s);
 RESULT db_open(struct store *s, enum db_kind kind, struct db **ret, struct err *e);
 void db_free(struct db *db);
 uint64_t store_commits(const struct store *s); /* counts acknowledged commits of this process */
-/* A consistent copy while others write (SQLite's backup API), to a file that must not exist, 0600, fsynced, with its folder. */
+/* A consistent copy while others write (SQLite's backup API), to a file that must not exist, 0600, fsynced, with its
+ * folder. */
 RESULT store_backup(struct store *s, const char *file, struct err *e);
-/* Move WAL pages into the main file; the writer calls it between groups, never inside a commit that a client waits for. */
+/* Move WAL pages into the main file; the writer calls it between groups, never inside a commit that a client waits for.
+ */
 void db_checkpoint(struct db *db);

@@ -8,16 +8,26 @@ enum column_kind { COLUMN_TEXT, COLUMN_ID, COLUMN_TIME, COLUMN_FLAG };
 struct column {
     const char *name; /* on the wire, matched ignoring ASCII case */
     enum column_kind kind;
-    const char *sql;  /* "c.created_at"; for COLUMN_TEXT the …_key column */
+    const char *sql; /* "c.created_at"; for COLUMN_TEXT the …_key column */
 };
 
 enum filter_op {
-    FILTER_ALL, FILTER_AND, FILTER_OR, FILTER_NOT,
-    FILTER_EQ, FILTER_NE, FILTER_LT, FILTER_LE, FILTER_GT, FILTER_GE, FILTER_SUBSTRING, FILTER_STARTS
+    FILTER_ALL,
+    FILTER_AND,
+    FILTER_OR,
+    FILTER_NOT,
+    FILTER_EQ,
+    FILTER_NE,
+    FILTER_LT,
+    FILTER_LE,
+    FILTER_GT,
+    FILTER_GE,
+    FILTER_SUBSTRING,
+    FILTER_STARTS
 };
 struct filter {
     enum filter_op op;
-    bool has_value;              /* without: EQ means "is empty" */
+    bool has_value;                /* without: EQ means "is empty" */
     const struct filter *operands; /* AND, OR, NOT */
     size_t n;
     const struct column *column; /* leaves */
@@ -43,7 +53,8 @@ struct counts { /* of the whole list */
 void filter_where(struct builder *b, const struct filter *f);
 /* Append " ORDER BY … , <id_sql>" (no sort: id_sql DESC) and " LIMIT $ OFFSET $". */
 void filter_order(struct builder *b, const struct listing *l, const char *id_sql);
-/* Run the three statements of a list: total, filtered, page. `from` is "FROM … WHERE …" as a builder whose text is copied,
- * `columns` what to select. */
-RESULT filter_run(struct db *db, struct arena *a, const char *columns, const struct builder *from, const struct listing *l,
-                  const char *id_sql, struct counts *ret_counts, struct rows *ret, struct err *e);
+/* Run the three statements of a list: total, filtered, page. `from` is "FROM … WHERE …" as a builder whose text is
+ * copied, `columns` what to select. */
+RESULT filter_run(struct db *db, struct arena *a, const char *columns, const struct builder *from,
+                  const struct listing *l, const char *id_sql, struct counts *ret_counts, struct rows *ret,
+                  struct err *e);

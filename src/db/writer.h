@@ -1,8 +1,8 @@
-/* db/writer.h: the one writer. A thread takes what waits (at most 64 works or 5 ms), steps of jobs first, then first come
- * first served, each in a savepoint, and commits once: one fsync; answers leave after it (design 3.4).
+/* db/writer.h: the one writer. A thread takes what waits (at most 64 works or 5 ms), steps of jobs first, then first
+ * come first served, each in a savepoint, and commits once: one fsync; answers leave after it (design 3.4).
  *
- * When COMMIT fails, or the store has rolled the whole group back by itself (a full disk), nothing of the group stands: each
- * work is run again alone, and one that fails again gets the store's error. */
+ * When COMMIT fails, or the store has rolled the whole group back by itself (a full disk), nothing of the group stands:
+ * each work is run again alone, and one that fails again gets the store's error. */
 #pragma once
 
 #include "db/db.h"
@@ -19,8 +19,8 @@ struct work {
     void (*done)(struct work *w, result outcome, const struct err *why);
     /* Still wanted? Asked once, before the first run. May be NULL. A dropped work gets done() with BUSY. */
     bool (*is_wanted)(struct work *w);
-    bool is_step;  /* of a running job: goes first */
-    size_t bytes;  /* counts against the queue's 32 MiB */
+    bool is_step;      /* of a running job: goes first */
+    size_t bytes;      /* counts against the queue's 32 MiB */
     struct work *next; /* the writer's */
     result outcome;    /* the writer's */
     struct err why;    /* the writer's */
@@ -28,12 +28,12 @@ struct work {
 
 struct writer_hooks { /* the audit's: all may be NULL */
     void *context;
-    size_t (*mark)(struct db *db, void *context);                          /* before each work */
-    void (*cut)(struct db *db, size_t mark, void *context);                /* its savepoint was rolled back */
-    result (*before_commit)(struct db *db, void *context, struct err *e);  /* number, chain and insert the records */
-    void (*after_commit)(struct db *db, void *context);                    /* the head moves */
-    void (*after_loss)(struct db *db, void *context);                      /* nothing of the group stands */
-    void (*device_failed)(void *context);                                  /* an I/O error: the process must stop */
+    size_t (*mark)(struct db *db, void *context);                         /* before each work */
+    void (*cut)(struct db *db, size_t mark, void *context);               /* its savepoint was rolled back */
+    result (*before_commit)(struct db *db, void *context, struct err *e); /* number, chain and insert the records */
+    void (*after_commit)(struct db *db, void *context);                   /* the head moves */
+    void (*after_loss)(struct db *db, void *context);                     /* nothing of the group stands */
+    void (*device_failed)(void *context);                                 /* an I/O error: the process must stop */
 };
 
 /* Starts the thread; takes over `db` (a DB_WRITER) until writer_free. */
@@ -42,7 +42,8 @@ void writer_free(struct writer *w); /* finishes what waits, joins; the db is the
 /* BUSY at once when 4,096 works or 32 MiB wait. Any thread. The work stays the caller's memory until done(). */
 RESULT writer_submit(struct writer *w, struct work *work, struct err *e);
 /* Submit a step and wait for it. Not from a loop and not from the writer's thread. */
-RESULT writer_do(struct writer *w, result (*run)(struct db *db, void *argument, struct err *e), void *argument, struct err *e);
+RESULT writer_do(struct writer *w, result (*run)(struct db *db, void *argument, struct err *e), void *argument,
+                 struct err *e);
 
 struct writer_stats {
     uint64_t commits, works, losses;

@@ -1,7 +1,7 @@
 /* gate/call.c: one call: made, looked into by handlers, given back. */
+#include "base/log.h"
 #include "base/text.h"
 #include "crypto/random.h"
-#include "base/log.h"
 #include "gate/internal.h"
 
 const struct body no_body = {0};
@@ -28,7 +28,11 @@ struct gate_call *gate_call_new(struct gate *g, struct http_exchange *x)
     gc->gate = g;
     gc->exchange = x;
     gc->out = out;
-    gc->call = (struct call){.whole = whole, .arena = run, .now = clock_now(), .gate = gc, .service = g->config.service,
+    gc->call = (struct call){.whole = whole,
+                             .arena = run,
+                             .now = clock_now(),
+                             .gate = gc,
+                             .service = g->config.service,
                              .http = http_exchange_request(x)};
     gc->call.request_id = random_hex(whole, 4);
     gc->call.who.address = arena_str(whole, gc->call.http->peer);

@@ -49,7 +49,8 @@ result face_check(const struct face_rules *face, struct err *e)
             if (forgotten)
                 return FAIL(e, INTERNAL, "endpoint row %s %s forgets %s", face->name, row->path, forgotten);
             if (row->also && count_params(row->also) != count_params(row->path))
-                return FAIL(e, INTERNAL, "endpoint row %s %s: its second path has other parameters", face->name, row->path);
+                return FAIL(e, INTERNAL, "endpoint row %s %s: its second path has other parameters", face->name,
+                            row->path);
         }
     return SUCCESS;
 }

@@ -41,8 +41,8 @@ static result decode_query(struct call *c, void *into, struct err *e)
     size_t n = 0;
     const struct field *rows = c->row->query;
     if (!split_pairs(c->http->query, c->whole, pairs, &n)) {
-        /* Text that is no query at all is ignored where unknown words are (passwordsafe-api 1.7). */
-        if (c->face->refuses_unknown_query)
+        /* Text that is no query at all is ignored on one face only (passwordsafe-api 1.7). */
+        if (c->face->face != FACE_PASSWORDSAFE)
             return FAIL(e, INVALID, "query: not a well-formed query string");
         n = 0;
     }

@@ -171,6 +171,7 @@ void gate_on_refusal(struct str path, int status, const char *why, struct http_r
     (void)!is_ok(FAIL(&e, code_of_status(status), "%s", why));
     const struct gate_face *face = face_of(context, str_is_set(path) ? path : S("/"), &rest);
     reply->status = status;
+    buf_init(&reply->body, HTTP_REPLY_MAX);
     face->rules->write_plain_error(status, &e, reply);
 }
 

@@ -77,8 +77,8 @@ static inline struct gate_call *gate_of(const struct call *c)
 RESULT router_build(const struct face_rules *face, struct router *ret, struct err *e);
 void router_free(struct router *r);
 /* NOT_FOUND, or NOT_ALLOWED with the methods that exist in *ret_allow. `path` is the part behind the face's base. */
-RESULT router_match(const struct router *r, const struct face_rules *face, enum http_method method, struct str path, struct arena *a,
-                    struct call *c, struct str *ret_allow, struct err *e);
+RESULT router_match(const struct router *r, const struct face_rules *face, enum http_method method, struct str path,
+                    struct arena *a, struct call *c, struct str *ret_allow, struct err *e);
 bool face_owns(const struct face_rules *face, struct str path, struct str *ret_rest);
 
 /* form.c: query and body into structs; the errors are kept for call_query and call_body. */

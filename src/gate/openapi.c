@@ -69,8 +69,10 @@ static void write_reply_schema(struct json_writer *w, const struct endpoint *row
         return;
     }
     if (row->reply_is_page)
-        json_write_raw(w, S("{\"type\":\"object\",\"required\":[\"page\",\"list\"],\"properties\":{\"page\":{\"type\":\"object\",\"properties\":"
-                            "{\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},\"totalFilter\":{\"type\":\"integer\"}}},"
+        json_write_raw(w, S("{\"type\":\"object\",\"required\":[\"page\",\"list\"],\"properties\":{\"page\":{\"type\":"
+                            "\"object\",\"properties\":"
+                            "{\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},\"totalFilter\":{"
+                            "\"type\":\"integer\"}}},"
                             "\"list\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"));
     else if (row->reply_is_list)
         json_write_raw(w, S("{\"type\":\"array\",\"items\":{\"type\":\"object\"}}"));
@@ -114,13 +116,13 @@ static void write_operation(struct json_writer *w, const struct endpoint *row, c
     json_object_end(w);
 }
 
-
 static const char *row_path(const struct endpoint *row, bool second)
 {
     return second ? row->also : row->path;
 }
 
-static bool is_first_of_path(const struct modules *module, const struct endpoint *until, bool until_second, const char *path)
+static bool is_first_of_path(const struct modules *module, const struct endpoint *until, bool until_second,
+                             const char *path)
 {
     for (const struct endpoint *const *table = module->tables; *table; table++)
         for (const struct endpoint *row = *table; row->path; row++)
@@ -134,7 +136,8 @@ static bool is_first_of_path(const struct modules *module, const struct endpoint
     return true;
 }
 
-static void write_path(struct json_writer *w, const struct modules *module, const char *path, const char *base, struct arena *a)
+static void write_path(struct json_writer *w, const struct modules *module, const char *path, const char *base,
+                       struct arena *a)
 {
     json_key(w, arena_printf(a, "%s%s", base, path));
     json_object_begin(w);
@@ -152,10 +155,12 @@ static void write_security(struct json_writer *w, const struct face_rules *face)
 {
     json_key(w, S("components"));
     if (face->face == FACE_PASSWORDSAFE)
-        json_write_raw(w, S("{\"securitySchemes\":{\"token\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"Authorization\","
-                            "\"description\":\"PS-Auth key=…; runas=…;\"}}}"));
+        json_write_raw(
+            w, S("{\"securitySchemes\":{\"token\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"Authorization\","
+                 "\"description\":\"PS-Auth key=…; runas=…;\"}}}"));
     else
-        json_write_raw(w, S("{\"securitySchemes\":{\"token\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-Authorization\"}}}"));
+        json_write_raw(w, S("{\"securitySchemes\":{\"token\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-"
+                            "Authorization\"}}}"));
 }
 
 result gate_openapi(const struct face_rules *face, const struct modules *module, struct buf *out, struct err *e)
@@ -188,7 +193,8 @@ result gate_openapi(const struct face_rules *face, const struct modules *module,
 static const char *const mode_words[] = {NULL, "READS", "SEARCHES", "WRITES", "REVEALS", "TARGETS"};
 static const char *const who_words[] = {NULL, "PUBLIC", "SIGNED_IN", "HOLDS", "AAE_ADMIN", "ADMINISTRATOR", "DEVICE"};
 
-static void describe_row(struct json_writer *w, const struct face_rules *face, const struct endpoint *row, const char *path, struct arena *a)
+static void describe_row(struct json_writer *w, const struct face_rules *face, const struct endpoint *row,
+                         const char *path, struct arena *a)
 {
     json_object_begin(w);
     write_text(w, "face", face->name);

@@ -22,7 +22,8 @@ static void end_busy(struct gate_call *gc)
     if (gc->call.job_id == 0)
         gc->outcome = FAIL(&gc->why, BUSY, "The server is busy or stopping");
     else
-        gc->outcome = FAIL(&gc->why, BUSY, "The server is busy or stopping; job %" PRId64 " goes on by itself", gc->call.job_id);
+        gc->outcome =
+            FAIL(&gc->why, BUSY, "The server is busy or stopping; job %" PRId64 " goes on by itself", gc->call.job_id);
     call_finish(gc);
 }
 
@@ -46,7 +47,8 @@ void call_park_now(struct gate_call *gc)
 }
 
 /* Take out of the list what `matches`; the lock is held. */
-static struct gate_call *take_parked(struct gate *g, bool (*matches)(const struct gate_call *gc, int64_t what), int64_t what)
+static struct gate_call *take_parked(struct gate *g, bool (*matches)(const struct gate_call *gc, int64_t what),
+                                     int64_t what)
 {
     struct gate_call *taken = NULL;
     for (struct gate_call **at = &g->parked; *at;) {

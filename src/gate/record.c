@@ -1,4 +1,5 @@
-/* gate/record.c: what of a call goes into the audit (keyturn-api 2.7): changes, reveals, sign-ins, each 403, each 404 on an id. */
+/* gate/record.c: what of a call goes into the audit (keyturn-api 2.7): changes, reveals, sign-ins, each 403, each 404
+ * on an id. */
 #include "gate/internal.h"
 
 struct audit_actor call_actor(const struct call *c)

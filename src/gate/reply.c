@@ -1,6 +1,6 @@
 /* gate/reply.c: replies into the call's buffer. The one place of the server's faces that writes a secret. */
-#include "base/secret_open.h"
 #include "base/log.h"
+#include "base/secret_open.h"
 #include "gate/internal.h"
 
 static struct json_writer *begin_json(struct call *c)

@@ -1,6 +1,6 @@
 /* gate/router.c: from method and path to a row. A tree of path segments; a literal wins over a parameter. */
-#include "base/text.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "gate/internal.h"
 
 enum { SEGMENTS_MAX = 16 };
@@ -35,7 +35,8 @@ static struct route_node *node_child(struct route_node *parent, const struct fac
     return *at;
 }
 
-static result route_add(struct router *r, const struct face_rules *face, const struct endpoint *row, const char *path, struct err *e)
+static result route_add(struct router *r, const struct face_rules *face, const struct endpoint *row, const char *path,
+                        struct err *e)
 {
     struct str rest = str_of(path);
     struct route_node *node = r->root;
@@ -158,8 +159,8 @@ static struct str allowed_methods(const struct route_node *node, struct arena *a
     return text;
 }
 
-result router_match(const struct router *r, const struct face_rules *face, enum http_method method, struct str path, struct arena *a,
-                    struct call *c, struct str *ret_allow, struct err *e)
+result router_match(const struct router *r, const struct face_rules *face, enum http_method method, struct str path,
+                    struct arena *a, struct call *c, struct str *ret_allow, struct err *e)
 {
     struct str segments[SEGMENTS_MAX];
     struct match m = {.face = face, .segments = segments};

@@ -101,7 +101,8 @@ static result write_refuse(struct db *db, struct work *w, const struct err *why,
 static void note_unauthenticated(struct gate_call *gc)
 {
     if (gc->outcome.code == UNAUTHENTICATED && !gc->call.row->refused)
-        audit_refusal(gc->gate->config.audit, gc->gate->config.writer, call_actor(&gc->call), "refused", "unauthenticated");
+        audit_refusal(gc->gate->config.audit, gc->gate->config.writer, call_actor(&gc->call), "refused",
+                      "unauthenticated");
 }
 
 static void write_done(struct work *w, result outcome, const struct err *why)

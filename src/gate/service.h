@@ -3,7 +3,6 @@
 
 #include "crypto/keyring.h"
 
-
 struct tokens;
 struct audit;
 struct writer;
@@ -20,8 +19,8 @@ struct service {
     struct rotation *rotation;
     struct http_server *http;
     const char *data_directory, *web_directory; /* web_directory: swagger-ui's files */
-    const char *seal_kind; /* what opens the vault: "keyfile" */
-    int masking; /* enum masking of vault/value.h */
+    const char *seal_kind;                      /* what opens the vault: "keyfile" */
+    int masking;                                /* enum masking of vault/value.h */
     bool v1_login_is_off, single_session, plain_http_allowed;
     int64_t started_at;
     struct str installation;

@@ -11,8 +11,8 @@
 #include "crypto/password.h"
 #include "crypto/random.h"
 #include "identity/role.h"
-#include "identity/upkeep.h"
 #include "identity/signin.h"
+#include "identity/upkeep.h"
 #include "main/programs.h"
 
 enum { API_KEY_LENGTH = 128, PASSWORD_LENGTH = 24 };
@@ -28,14 +28,17 @@ struct first_start {
     size_t made_count;
 };
 
-/* A file that exists is read, one that does not will be written; without one the value goes to a terminal, and only there. */
-static result find_secret(struct first_start *f, const char *file, const char *option, size_t length, struct secret **ret, bool *ret_is_made, struct err *e)
+/* A file that exists is read, one that does not will be written; without one the value goes to a terminal, and only
+ * there. */
+static result find_secret(struct first_start *f, const char *file, const char *option, size_t length,
+                          struct secret **ret, bool *ret_is_made, struct err *e)
 {
     *ret_is_made = !file || access(file, F_OK) != 0;
     if (!*ret_is_made)
         return secret_file_read(file, f->a, ret, e);
     if (!file && !isatty(STDOUT_FILENO))
-        return FAIL(e, INVALID, "standard output is no terminal, and a secret is printed to nothing else: give %s FILE", option);
+        return FAIL(e, INVALID, "standard output is no terminal, and a secret is printed to nothing else: give %s FILE",
+                    option);
     *ret = random_secret_text(f->a, (struct str){letters, sizeof letters - 1}, length);
     return SUCCESS;
 }
@@ -61,10 +64,12 @@ static result write_files(struct first_start *f, struct err *e)
 
 static result setting(struct db *db, const char *name, struct str value, struct err *e)
 {
-    return db_run(db, SQL("INSERT INTO settings (name, value) VALUES ($1, $2)", P_TEXT(str_of(name)), P_TEXT(value)), e);
+    return db_run(db, SQL("INSERT INTO settings (name, value) VALUES ($1, $2)", P_TEXT(str_of(name)), P_TEXT(value)),
+                  e);
 }
 
-static result make_keys(struct first_start *f, struct db *db, struct str installation, struct keyring *keys, int64_t now, struct err *e)
+static result make_keys(struct first_start *f, struct db *db, struct str installation, struct keyring *keys,
+                        int64_t now, struct err *e)
 {
     struct data_key *d = data_key_new();
     struct str root_wrap, recovery_wrap;
@@ -74,7 +79,8 @@ static result make_keys(struct first_start *f, struct db *db, struct str install
     data_key_free(d);
     TRY(r);
     TRY(db_run(db,
-               SQL("INSERT INTO data_keys (id, root_wrap, recovery_wrap, created_at) VALUES (1, $1, $2, $3)", P_BLOB(root_wrap), P_BLOB(recovery_wrap), P_INT(now)),
+               SQL("INSERT INTO data_keys (id, root_wrap, recovery_wrap, created_at) VALUES (1, $1, $2, $3)",
+                   P_BLOB(root_wrap), P_BLOB(recovery_wrap), P_INT(now)),
                e));
     return keyring_add(keys, 1, root_wrap, f->root, installation, e);
 }
@@ -94,14 +100,18 @@ static result make_administrator(struct first_start *f, struct db *db, int64_t n
     return user_create(db, f->a, NULL, &admin, now, &id, e);
 }
 
-static result make_registrations(struct first_start *f, struct db *db, const struct keyring *keys, int64_t now, struct err *e)
+static result make_registrations(struct first_start *f, struct db *db, const struct keyring *keys, int64_t now,
+                                 struct err *e)
 {
-    struct registration_rule rules[2 + LISTENS_MAX] = {{.type = S("CIDR"), .value = S("127.0.0.0/8"), .description = S("loopback")},
-                                                       {.type = S("SingleIP"), .value = S("::1"), .description = S("loopback")}};
+    struct registration_rule rules[2 + LISTENS_MAX] = {
+        {.type = S("CIDR"), .value = S("127.0.0.0/8"), .description = S("loopback")},
+        {.type = S("SingleIP"), .value = S("::1"), .description = S("loopback")}};
     size_t n = 2;
     for (size_t i = 0; i < f->o->api_allow_count; i++)
-        rules[n++] = (struct registration_rule){.type = S("CIDR"), .value = str_of(f->o->api_allow[i]), .description = S("keyturn init --api-allow")};
-    struct registration_change with = {.name = S("default"), .type = S("apikeypolicy"), .is_active = {true, true}, .rules = {rules, n, true}};
+        rules[n++] = (struct registration_rule){
+            .type = S("CIDR"), .value = str_of(f->o->api_allow[i]), .description = S("keyturn init --api-allow")};
+    struct registration_change with = {
+        .name = S("default"), .type = S("apikeypolicy"), .is_active = {true, true}, .rules = {rules, n, true}};
     int64_t ids[2];
     struct secret *unused;
     TRY(registration_create(db, f->a, keys, &with, f->api_key, now, &ids[0], &unused, e));
@@ -170,7 +180,8 @@ static result do_init(struct first_start *f, struct err *e)
 {
     const struct options *o = f->o;
     TRY(check_folder(f, e));
-    TRY(find_secret(f, o->admin_password_file, "--admin-password-file", PASSWORD_LENGTH, &f->password, &f->makes_password, e));
+    TRY(find_secret(f, o->admin_password_file, "--admin-password-file", PASSWORD_LENGTH, &f->password,
+                    &f->makes_password, e));
     TRY(find_secret(f, o->api_key_file, "--api-key-file", API_KEY_LENGTH, &f->api_key, &f->makes_api_key, e));
     f->root = keyring_make_root(f->a, false);
     f->recovery = keyring_make_root(f->a, true);

@@ -51,7 +51,8 @@ result secret_file_write(const char *file, const struct secret *line, struct are
         return FAIL(e, errno == EEXIST ? CONFLICT : INTERNAL, "%s: %s", file, strerror(errno));
     struct str bytes = secret_open(line);
     bool has_newline = bytes.n && bytes.p[bytes.n - 1] == '\n';
-    bool is_written = write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n && (has_newline || write(fd, "\n", 1) == 1) && fsync(fd) == 0;
+    bool is_written =
+        write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n && (has_newline || write(fd, "\n", 1) == 1) && fsync(fd) == 0;
     if (!is_written)
         return FAIL(e, INTERNAL, "%s: %s", file, strerror(errno));
     return sync_folder_of(file, a, e);

@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "main/server.h"
 
-static result make_certificate(struct server *s, struct str host, const char *certificate, const char *key, struct err *e)
+static result make_certificate(struct server *s, struct str host, const char *certificate, const char *key,
+                               struct err *e)
 {
     char own_name[256] = "localhost";
     (void)!gethostname(own_name, sizeof own_name - 1);
@@ -21,7 +22,8 @@ static result make_certificate(struct server *s, struct str host, const char *ce
 }
 
 /* Given ones as they are; else DIR/tls.crt, made on first use and never silently replaced. */
-static result find_certificate(struct server *s, struct str host, const char **ret_certificate, const char **ret_key, struct err *e)
+static result find_certificate(struct server *s, struct str host, const char **ret_certificate, const char **ret_key,
+                               struct err *e)
 {
     const struct options *o = s->options;
     if (!o->tls_certificate != !o->tls_key)
@@ -37,7 +39,8 @@ static result find_certificate(struct server *s, struct str host, const char **r
     int64_t ends_at;
     struct str fingerprint;
     TRY(certificate_read(*ret_certificate, s->arena, &ends_at, &fingerprint, e));
-    log_info("certificate %s, SHA-256 %.*s, ends %.*s", *ret_certificate, STR_ARG(fingerprint), STR_ARG(time_format(s->arena, ends_at, TIME_Z_SECOND)));
+    log_info("certificate %s, SHA-256 %.*s, ends %.*s", *ret_certificate, STR_ARG(fingerprint),
+             STR_ARG(time_format(s->arena, ends_at, TIME_Z_SECOND)));
     return SUCCESS;
 }
 
@@ -49,7 +52,9 @@ result server_listen(struct server *s, struct str url, struct err *e)
     if (parsed.is_tls)
         TRY(find_certificate(s, parsed.host, &certificate, &key, e));
     else if (!parsed.is_loopback && !s->options->allow_plain_http)
-        return FAIL(e, INVALID, "%.*s: plain http:// is served on loopback addresses only; use https://, or --allow-plain-http behind a proxy that encrypts",
+        return FAIL(e, INVALID,
+                    "%.*s: plain http:// is served on loopback addresses only; use https://, or --allow-plain-http "
+                    "behind a proxy that encrypts",
                     STR_ARG(url));
     else if (!parsed.is_loopback)
         log_warning("%.*s: passwords travel in clear text on this address (--allow-plain-http)", STR_ARG(url));

@@ -7,8 +7,14 @@ struct option_row {
     bool is_flag;
     size_t count_offset; /* of a list, else 0 */
 };
-#define ONE(n, m) {n, offsetof(struct options, m), false, 0}
-#define MANY(n, m, c) {n, offsetof(struct options, m), false, offsetof(struct options, c)}
+#define ONE(n, m)                                                                                                      \
+    {                                                                                                                  \
+        n, offsetof(struct options, m), false, 0                                                                       \
+    }
+#define MANY(n, m, c)                                                                                                  \
+    {                                                                                                                  \
+        n, offsetof(struct options, m), false, offsetof(struct options, c)                                             \
+    }
 static const struct option_row rows[] = {
     ONE("--data", data),
     ONE("--admin-user", admin_user),

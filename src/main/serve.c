@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/keyturn/pages.h"
 #include "base/log.h"
 #include "crypto/random.h"
 #include "rotation/link.h"
@@ -41,8 +42,9 @@ static const char *program_folder(struct arena *a)
 static void device_failed(void *context)
 {
     (void)context;
-    log_error("the store's device reported a write error: the server stops, so that nothing is answered that may not stand. "
-              "Check the disk, then start it again");
+    log_error(
+        "the store's device reported a write error: the server stops, so that nothing is answered that may not stand. "
+        "Check the disk, then start it again");
     _exit(70);
 }
 
@@ -94,6 +96,7 @@ static void fill_service(struct server *s)
     s->service.store = s->store;
     s->service.http = s->http;
     s->service.data_directory = s->options->data;
+    s->service.seal_kind = "keyfile";
     s->service.web_directory = arena_printf(s->arena, "%s/web", program_folder(s->arena)).p;
     s->service.plain_http_allowed = s->options->allow_plain_http;
     s->service.started_at = clock_now();
@@ -133,7 +136,12 @@ static result start_http(struct server *s, struct err *e)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s->loops = cores > 1 ? (unsigned)cores : 1;
-    struct http_config config = {.loops = s->loops, .context = s, .on_request = on_request, .body_limit = body_limit, .on_refusal = on_refusal, .on_idle = on_idle};
+    struct http_config config = {.loops = s->loops,
+                                 .context = s,
+                                 .on_request = on_request,
+                                 .body_limit = body_limit,
+                                 .on_refusal = on_refusal,
+                                 .on_idle = on_idle};
     TRY(http_server_new(&config, &s->http, e));
     for (size_t i = 0; i < s->options->listen_count; i++)
         TRY(server_listen(s, str_of(s->options->listen[i]), e));
@@ -144,7 +152,8 @@ static result note_start(struct db *db, void *argument, struct err *e)
 {
     (void)e;
     struct server *s = argument;
-    audit_note(db, "server.start", true, (struct audit_object){"server", 0, s->service.installation}, 0, S(KEYTURN_VERSION));
+    audit_note(db, "server.start", true, (struct audit_object){"server", 0, s->service.installation}, 0,
+               S(KEYTURN_VERSION));
     return SUCCESS;
 }
 
@@ -160,6 +169,7 @@ static result start_all(struct server *s, struct err *e)
     TRY(start_http(s, e));
     fill_service(s);
     TRY(start_gate(s, e));
+    TRY(pages_load(s->service.web_directory, all_faces, e));
     TRY(start_rotation(s, e));
     TRY(server_drop_user(s, e));
     TRY(writer_do(s->writer, note_start, s, e));
@@ -184,7 +194,8 @@ static void stop_all(struct server *s)
         rotation_stop(s->rotation, GRACE_MS);
     if (s->writer) {
         audit_flush(s->audit, s->writer, true);
-        if (s->is_running && (!is_ok(writer_do(s->writer, note_stop, s, &e)) || !is_ok(audit_checkpoint(s->audit, s->writer, &e))))
+        if (s->is_running &&
+            (!is_ok(writer_do(s->writer, note_stop, s, &e)) || !is_ok(audit_checkpoint(s->audit, s->writer, &e))))
             log_warning("no checkpoint at stop: %s", e.text);
     }
     gate_free(s->gate);

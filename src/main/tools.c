@@ -14,7 +14,8 @@ static int report(const char *command, result r, const struct err *e)
     return 1;
 }
 
-static result verify(const struct options *o, struct arena *a, struct store *store, struct audit_report *ret, struct err *e)
+static result verify(const struct options *o, struct arena *a, struct store *store, struct audit_report *ret,
+                     struct err *e)
 {
     struct db *db = NULL;
     struct err no_key;
@@ -43,8 +44,9 @@ int run_audit_verify(const struct options *o)
     if (is_ok(r))
         r = verify(o, a, store, &found, &e);
     if (is_ok(r))
-        printf("%s: rows %" PRId64 " to %" PRId64 " of server %.*s; vouched to %" PRId64 "\n%.*s\n", found.is_ok ? "ok" : "NOT OK", found.from, found.to,
-               STR_ARG(found.server), found.vouched_to, STR_ARG(found.text));
+        printf("%s: rows %" PRId64 " to %" PRId64 " of server %.*s; vouched to %" PRId64 "\n%.*s\n",
+               found.is_ok ? "ok" : "NOT OK", found.from, found.to, STR_ARG(found.server), found.vouched_to,
+               STR_ARG(found.text));
     if (store)
         store_free(store);
     arena_free(a);
@@ -57,7 +59,8 @@ int run_backup(const struct options *o)
     struct store *store = NULL;
     struct err e = {0};
     const char *file = o->word_count == 1 ? o->words[0] : NULL;
-    result r = o->data && file ? store_open_reader(o->data, &store, &e) : FAIL(&e, INVALID, "usage: keyturn backup --data DIR FILE");
+    result r = o->data && file ? store_open_reader(o->data, &store, &e)
+                               : FAIL(&e, INVALID, "usage: keyturn backup --data DIR FILE");
     if (is_ok(r))
         r = store_backup(store, file, &e);
     if (is_ok(r))

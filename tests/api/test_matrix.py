@@ -47,10 +47,8 @@ def old_cookie(world):
 
 @pytest.fixture(scope="module")
 def unchanged(world):
-    """Nothing that this module sends may change anything."""
-    before = tables_of(world.server)
-    yield before
-    assert_same_tables(before, tables_of(world.server))
+    """What the store holds before anything is sent here; test_all_this_changed_nothing compares."""
+    return tables_of(world.server)
 
 
 def send(client, row, path, headers=None):
@@ -97,7 +95,7 @@ def garbage_for(world, row, old_token, old_cookie):
     yield {"Authorization": "Bearer garbage"}
     yield {"Cookie": old_cookie}
     yield {"Cookie": "ASP.NET_SessionId=abcdefghijklmnopqrstuvwx"}
-    yield {"Authorization": f"PS-Auth key={'a' * 128}; runas=boss;"}
+    yield {"Authorization": f"PS-Auth key={'a' * 128}; runas=admin;"}
     yield {"Authorization": f"PS-Auth key={world.server.api_key};"}
     yield {"Authorization": f"PS-Auth key={world.server.api_key}; runas=robot-that-is-none;"}
     yield {"Authorization": "Keyturn-Device garbage"}
@@ -129,7 +127,7 @@ def test_with_the_other_faces_token_401_or_403(world, unchanged, row):
 
 @each(OURS)
 def test_a_session_without_a_checked_password_is_told_so(world, unchanged, row):
-    for headers in ({"Cookie": world.session_cookie()}, {"Authorization": world.boss_ps.header}, {"Authorization": world.boss_ps.header + f" pwd=[{world.names['boss']}];"}):
+    for headers in ({"Cookie": world.session_cookie()}, {"Authorization": world.boss_ps.header}, {"Authorization": world.boss_ps.header + f" pwd=[{world.server.password}];"}):
         for path in (world.path_of(row), world.path_of(row, other=987654321)):
             answer = send(world.without_token(), row, path, headers)
             check_error(row.face, answer, 403)
@@ -200,7 +198,16 @@ def wrong_bodies(row, schema):
             yield f"{name} is too long", json.dumps({name: "x" * (property["maxLength"] + 1)})
 
 
-# A linked end, a running job and the like answer 409 before the body; the world has none of these for the rows here.
+# Rows whose object nobody of this world may touch, whatever the body is; each with the answer that then comes first.
+REFUSED_FIRST = {
+    "POST /api/v1/links/{id}/approve": 403,  # nobody approves his own offer
+}
+
+
+def first(row, status):
+    return REFUSED_FIRST.get(rows.name_of(row), status)
+
+
 @each(WITH_BODY)
 def test_a_body_of_the_wrong_shape_400(world, unchanged, documents, row):
     client, path = world.with_every_right(row), world.path_of(row)
@@ -209,8 +216,8 @@ def test_a_body_of_the_wrong_shape_400(world, unchanged, documents, row):
         if row.method == "GET":
             continue
         answer = client.call(row.method, path, raw=text.encode(), headers=JSON)
-        assert answer.status_code == 400, (what, text, answer.status_code, answer.text[:300])
-        check_error(row.face, answer, 400)
+        assert answer.status_code == first(row, 400), (what, text, answer.status_code, answer.text[:300])
+        check_error(row.face, answer)
         assert "Canary" not in answer.text and len(answer.content) < 5000
 
 
@@ -222,28 +229,32 @@ def test_a_missing_required_field_400(world, unchanged, documents, row):
     client, path = world.with_every_right(row), world.path_of(row)
     for body in ("{}", "null", json.dumps({name: None for name in schema["required"]})):
         answer = client.call(row.method, path, raw=body.encode(), headers=JSON)
-        check_error(row.face, answer, 400)
+        check_error(row.face, answer, first(row, 400))
     if row.face != "passwordsafe":
-        check_error(row.face, client.call(row.method, path, raw=b"", headers=JSON), 400)
+        check_error(row.face, client.call(row.method, path, raw=b"", headers=JSON), first(row, 400))
 
 
 @each([row for row in WITH_BODY if row.face == "keyturn"])
 def test_our_own_face_wants_its_content_type_415(world, unchanged, row):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "text/xml", "multipart/form-data; boundary=x", ""):
         answer = world.with_every_right(row).call(row.method, world.path_of(row), raw=b'{"a":1}', headers={"Content-Type": kind})
-        check_error(row.face, answer, 415)
+        check_error(row.face, answer, first(row, 415))
 
 
 @each([row for row in CLOSED if "{" in row.path])
 def test_what_does_not_exist_is_an_error_in_the_faces_form(world, unchanged, row):
     """404, or 400/403 where the face says so first; never 2xx, never 5xx."""
-    for other in (987654321, 0, "9223372036854775808", "-1", "x", "1e3", " 1", "%00", "1%2F2", "\u0661"):
-        if other == 0 and row.path.split("/{")[0].endswith("PasswordRules"):
-            continue  # rule 0 is a rule
+    for other in (987654321, 0, "9223372036854775808", "-1", "x", "1e3", " 1", "\x00", "1/2", "\u0661"):
+        if other == 0 and row.path.split("/{")[0].endswith(("PasswordRules", "DSSKeyRules", "EntityTypes")):
+            continue  # number 0 is one
         answer = send(world.with_every_right(row), row, world.path_of(row, other=other))
         if answer.status_code in (200, 204) and row.method == "GET":
             raise AssertionError((other, answer.text[:200]))
         check_error(row.face, answer, (400, 403, 404))
+
+
+def test_all_this_changed_nothing(world, unchanged):
+    assert_same_tables(unchanged, tables_of(world.server))
 
 
 def test_every_answer_of_a_success_has_the_headers_too(world):
