@@ -22,6 +22,7 @@ class Server:
     def __init__(self, directory=None, listen=("http://127.0.0.1:0",), program=KEYTURN, environment=None, options=()):
         self.directory = directory or tempfile.mkdtemp(prefix="keyturn-test-")
         self.owns_directory = directory is None
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self.data = os.path.join(self.directory, "data")
         self.listen, self.program, self.options = list(listen), program, list(options)
         self.environment = dict(os.environ, **(environment or {}))

@@ -30,9 +30,11 @@ class Faults:
     length     how many points in a row
     root       the data directory (power)
     comm       only processes of this name; None: the program and all it starts
+    log        False: no list of the points, only their counter (a connector may write no file)
     """
 
-    def __init__(self, library, directory, mode="list", at=0, when="before", *, length=1, root=None, comm=None):
+    def __init__(self, library, directory, mode="list", at=0, when="before", *, length=1, root=None, comm=None,
+                 log=True):
         directory = pathlib.Path(directory)
         self.log = directory / "faults.log"
         self.control = directory / "faults.control"
@@ -44,9 +46,11 @@ class Faults:
             self._words = mmap.mmap(handle.fileno(), 32)
         self._environment = {
             "LD_PRELOAD": str(library), "KEYTURN_FAULT_MODE": mode, "KEYTURN_FAULT_AT": str(at),
-            "KEYTURN_FAULT_WHEN": when, "KEYTURN_FAULT_LENGTH": str(length), "KEYTURN_FAULT_LOG": str(self.log),
+            "KEYTURN_FAULT_WHEN": when, "KEYTURN_FAULT_LENGTH": str(length), 
             "KEYTURN_FAULT_ARM": str(self.control),
         }
+        if log:
+            self._environment["KEYTURN_FAULT_LOG"] = str(self.log)
         if root is not None:
             self._environment["KEYTURN_FAULT_ROOT"] = str(root)
         if comm is not None:
