@@ -53,7 +53,7 @@ static const struct {
               false},
     [RIGHTS] = {"SELECT r.face, r.number, r.is_active, COALESCE(x.right_id, 0), COALESCE(x.level, 0)"
                 " FROM role_members m JOIN roles r ON r.id = m.role_id"
-                " LEFT JOIN role_rights x ON x.role_id = r.id WHERE m.user_id = $1",
+                " LEFT JOIN role_rights x ON x.role_id = r.id WHERE m.user_id = $1 AND r.face IN ($2, $3)",
                 false},
     [NEW_CREDENTIAL] = {"INSERT INTO credentials (name, name_key, description, description_key, owner_id, created_by,"
                         " created_at, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5, $5, $6, $5, $6)"
@@ -76,7 +76,7 @@ static const struct {
     [AUDIT_ROW] = {"INSERT INTO audit_rows (server, number, at, what, is_success, user_id, user_name, user_name_key, "
                    "address, source, request_id, object_kind, object_id, object_name, object_name_key, account_id, "
                    "detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
-                   "$18) RETURNING id",
+                   "$18)",
                    false},
     [AUDIT_HEAD] = {"INSERT INTO audit_heads (server, number, hash, sealed, sealed_number, at) VALUES ($1, $2, $3, $4,"
                     " $5, $6) "
@@ -148,6 +148,7 @@ static void prepare(struct bare *b, enum statement which)
 
 static void store_open(struct bare *b, const char *directory)
 {
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     char *file = sqlite3_mprintf("%s/keyturn.db", directory);
     check(b, sqlite3_open_v2(file, &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL), file);
     sqlite3_free(file);
@@ -223,7 +224,7 @@ static void create(struct bare *b, struct created *ret)
     run(b, SAVEPOINT, NULL, 0, 0);
     run(b, HASH_KEY, NULL, 0, 1);
     RUN(b, USER, 1, V_INT(1), V_BLOB(b->hash, HASH_BYTES), V_INT(0));
-    RUN(b, RIGHTS, 1, V_INT(1));
+    RUN(b, RIGHTS, 1, V_INT(1), V_INT(1), V_INT(0));
     int64_t id = RUN(b, NEW_CREDENTIAL, 1, V_TEXT(name), V_TEXT(name), V_TEXT(""), V_TEXT(""), V_INT(1), V_INT(now));
     RUN(b, NEW_ATTRIBUTE, 1, V_INT(id), V_TEXT("username"), V_TEXT("username"), V_TEXT(""), V_INT(0), V_INT(0),
         V_INT(0), V_INT(1), V_INT(now));
@@ -237,7 +238,7 @@ static void create(struct bare *b, struct created *ret)
 
 static void audit(struct bare *b, const struct created *c)
 {
-    RUN(b, AUDIT_ROW, 1, V_TEXT("bare"), V_INT(++b->audit_number), V_INT(now_us(CLOCK_REALTIME)),
+    RUN(b, AUDIT_ROW, 0, V_TEXT("bare"), V_INT(++b->audit_number), V_INT(now_us(CLOCK_REALTIME)),
         V_TEXT("credential.create"), V_INT(1), V_INT(1), V_TEXT("admin"), V_TEXT("admin"), V_TEXT("127.0.0.1"),
         V_TEXT("controlroom"), V_TEXT("0123abcd"), V_TEXT("credential"), V_INT(c->id), V_TEXT(c->name), V_TEXT(c->name),
         V_INT(0), V_TEXT(""), V_BLOB(b->hash, HASH_BYTES));

@@ -33,10 +33,13 @@ RESULT quick_rule_add_member(struct db *db, struct arena *a, int64_t id, int64_t
 RESULT quick_rule_remove_member(struct db *db, struct arena *a, int64_t id, int64_t member_id, int64_t now,
                                 struct err *e);               /* the last: INVALID */
 RESULT rule_delete(struct db *db, int64_t id, struct err *e); /* built-in: CONFLICT */
-RESULT rule_process(struct db *db, int64_t id, int64_t now, struct err *e); /* rules are computed when they are asked: only the date moves */
-/* I10: whoever adds a member gives every role that groups have on this rule. DENIED unless the caller holds each of them on what is new
- * (a rule of systems will also hold accounts that do not exist yet: Administrators only, once it has roles). Ask before the change. */
-RESULT quick_rule_may_hold(struct db *db, struct arena *a, const struct caller *who, int64_t id, const struct list *member_ids, struct err *e);
+RESULT rule_process(struct db *db, int64_t id, int64_t now,
+                    struct err *e); /* rules are computed when they are asked: only the date moves */
+/* I10: whoever adds a member gives every role that groups have on this rule. DENIED unless the caller holds each of
+ * them on what is new (a rule of systems will also hold accounts that do not exist yet: Administrators only, once it
+ * has roles). Ask before the change. */
+RESULT quick_rule_may_hold(struct db *db, struct arena *a, const struct caller *who, int64_t id,
+                           const struct list *member_ids, struct err *e);
 
 /* A group's access. Roles need an access level first: INVALID "… AccessLevel before setting roles". I10 is asked by the
  * caller. */

@@ -146,10 +146,10 @@ static result check_member(struct db *db, struct arena *a, const struct caller *
                            const struct rows *roles, int64_t member_id, struct err *e)
 {
     bool is_member, has_role;
-    TRY(has_row(db, a,
-                SQL("SELECT 1 FROM smart_rule_members WHERE rule_id = $1 AND member_id = $2", P_INT(rule_id),
-                    P_INT(member_id)),
-                &is_member, e));
+    TRY(has_row(
+        db, a,
+        SQL("SELECT 1 FROM smart_rule_members WHERE rule_id = $1 AND member_id = $2", P_INT(rule_id), P_INT(member_id)),
+        &is_member, e));
     for (size_t i = 0; i < roles->n && !is_member; i++) {
         enum rule_role wanted[] = {(enum rule_role)row_int(roles, i, 0), ROLE_NONE};
         TRY(rule_role_on_account(db, a, who, wanted, member_id, &has_role, e));
@@ -166,7 +166,8 @@ result quick_rule_may_hold(struct db *db, struct arena *a, const struct caller *
     struct smart_rule rule;
     struct rows roles;
     TRY(rule_get(db, a, id, &rule, e));
-    TRY(db_query(db, a, SQL("SELECT DISTINCT rule_role FROM rule_roles WHERE rule_id = $1 ORDER BY rule_role", P_INT(id)),
+    TRY(db_query(db, a,
+                 SQL("SELECT DISTINCT rule_role FROM rule_roles WHERE rule_id = $1 ORDER BY rule_role", P_INT(id)),
                  &roles, e));
     if (roles.n == 0 || who->rights.is_administrator)
         return SUCCESS;

@@ -20,6 +20,8 @@ struct ps_auth { /* the PS-Auth header, taken apart (2.2) */
 /* *ret_is_there false: the call carries no PS-Auth header at all. UNAUTHENTICATED: it does, but a malformed one. */
 RESULT ps_auth_of_call(const struct call *c, struct ps_auth *ret, bool *ret_is_there, struct err *e);
 struct str session_cookie(const struct call *c); /* absent: none */
+/* By what the browser says in Sec-Fetch-Site and Origin. A cookie from there is not believed: DENIED. */
+bool is_from_foreign_page(const struct call *c);
 
 /* Is there anything on the call that might name somebody here? Sets c->needs_password_check when a password must be
  * hashed first. */
@@ -32,6 +34,10 @@ RESULT ps_count_failure(struct call *c, struct err *e);
 /* Cookie, else header, else bearer; address rules at every call; rights of Password Safe, and of the Control Room too
  * when `both`. A cookie from a foreign page: DENIED. */
 RESULT who_by_passwordsafe(struct call *c, bool both, struct caller *ret, struct err *e);
+
+/* The registration's address rules against this call's address. A refusal is logged with both: the answer, which is the
+ * same 401 as ever, tells nobody why. */
+RESULT ps_check_address(const struct call *c, const struct registration *r, struct err *e);
 
 /* What SignAppin and GET Auth share: the header's registration and user checked by the store, all but the password. */
 RESULT ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration,

@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "api/who.h"
+#include "base/log.h"
 #include "crypto/password.h"
 #include "crypto/random.h"
 #include "gate/service.h"
@@ -66,13 +67,29 @@ static result not_authenticated(struct err *e)
     return FAIL(e, UNAUTHENTICATED, "Not authenticated");
 }
 
+/* Whatever was wrong: who guesses keys is not told which part of the header was right. */
+static result alike(result r, struct err *e)
+{
+    return r.code == UNAUTHENTICATED ? not_authenticated(e) : r;
+}
+
+result ps_check_address(const struct call *c, const struct registration *r, struct err *e)
+{
+    if (registration_allows(r, c->who.address, c->who.is_loopback))
+        return SUCCESS;
+    log_warning("registration \"%.*s\" refused %.*s%s by its address rules", STR_ARG(r->name), STR_ARG(c->who.address),
+                str_is_set(call_header(c, S("X-Forwarded-For"))) ? ", a proxy," : "");
+    return not_authenticated(e);
+}
+
 result ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration,
                        struct user *ret_user, struct err *e)
 {
     bool may_use;
-    TRY(registration_by_key(c->db, c->arena, h->key, ret_registration, e));
-    if (!ret_registration->is_active || !registration_allows(ret_registration, c->who.address, c->who.is_loopback))
+    TRY(alike(registration_by_key(c->db, c->arena, h->key, ret_registration, e), e));
+    if (!ret_registration->is_active)
         return not_authenticated(e);
+    TRY(ps_check_address(c, ret_registration, e));
     if (!is_ok(user_by_name(c->db, c->arena, h->user_name, ret_user, e)) || ret_user->is_disabled ||
         ret_user->is_quarantined)
         return not_authenticated(e);
@@ -150,7 +167,7 @@ static result by_header(struct call *c, const struct ps_auth *h, struct caller *
 
 /* Bodies may be untyped here, so a browser could send them from anywhere: a foreign page is refused by what the browser
  * says. */
-static bool is_from_foreign_page(const struct call *c)
+bool is_from_foreign_page(const struct call *c)
 {
     if (str_equal_fold(call_header(c, S("Sec-Fetch-Site")), S("cross-site")))
         return true;
@@ -164,19 +181,15 @@ static bool is_from_foreign_page(const struct call *c)
 static result by_session(struct call *c, struct str cookie, struct caller *ret, struct err *e)
 {
     struct registration r;
-    TRY(session_admit(c->db, c->arena, cookie, c->now, ret, &r, e));
-    if (!registration_allows(&r, c->who.address, c->who.is_loopback))
-        return not_authenticated(e);
-    return SUCCESS;
+    TRY(alike(session_admit(c->db, c->arena, cookie, c->now, ret, &r, e), e));
+    return ps_check_address(c, &r, e);
 }
 
 static result by_bearer(struct call *c, struct str token, struct caller *ret, struct err *e)
 {
     struct registration r;
-    TRY(bearer_admit(c->db, c->arena, token, c->now, ret, &r, e));
-    if (!registration_allows(&r, c->who.address, c->who.is_loopback))
-        return not_authenticated(e);
-    return SUCCESS;
+    TRY(alike(bearer_admit(c->db, c->arena, token, c->now, ret, &r, e), e));
+    return ps_check_address(c, &r, e);
 }
 
 static result find_who(struct call *c, struct caller *ret, bool *ret_by_cookie, struct err *e)

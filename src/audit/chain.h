@@ -23,8 +23,8 @@ struct record { /* a row of audit_rows without id and hash; no text is absent */
     struct str detail;
 };
 
-struct chain_end { /* zeroed: before the first row */
-    int64_t number, id;
+struct chain_end {      /* zeroed: before the first row */
+    int64_t number, id; /* id: while walking only */
     unsigned char hash[HASH_BYTES];
 };
 

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-enum { FIRST_CHUNK_BYTES = 8192, CHUNK_BYTES_MAX = 1 << 20, LARGE_BYTES = 4096 };
+enum { FIRST_CHUNK_BYTES = 16384, CHUNK_BYTES_MAX = 1 << 20, LARGE_BYTES = 4096 };
 
 struct chunk {
     struct chunk *next;

@@ -1,9 +1,12 @@
 /* base/clock.c: the clocks, and times as text. */
 #include "base/clock.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/log.h"
+
+enum { TIME_TEXT_BYTES = 48 };
 
 static int64_t read_clock(clockid_t id)
 {
@@ -75,27 +78,41 @@ int64_t time_from_civil(struct civil c)
     return days * DAYS + c.hour * HOURS + c.minute * MINUTES + c.second * SECONDS + c.micro;
 }
 
+/* At least `width` digits, and the character behind them. */
+static char *put(char *at, int value, size_t width, char behind)
+{
+    char room[INT_TEXT_BYTES];
+    struct str digits = str_from_int(value, room);
+    for (; width > digits.n; width--)
+        *at++ = '0';
+    memcpy(at, digits.p, digits.n);
+    at += digits.n;
+    *at++ = behind;
+    return at;
+}
+
 struct str time_format(struct arena *a, int64_t t, enum time_format format)
 {
     struct civil c = time_to_civil(t);
-    struct str seconds =
-        arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d", c.year, c.month, c.day, c.hour, c.minute, c.second);
-    switch (format) {
-    case TIME_Z_MICRO:
-        return arena_printf(a, "%.*s.%06dZ", STR_ARG(seconds), c.micro);
-    case TIME_Z_MILLI:
-        return arena_printf(a, "%.*s.%03dZ", STR_ARG(seconds), c.micro / 1000);
-    case TIME_Z_SECOND:
-        return arena_printf(a, "%.*sZ", STR_ARG(seconds));
-    case TIME_BARE:
-        break;
+    char *text = arena_alloc(a, TIME_TEXT_BYTES), *end = text;
+    end = put(end, c.year, 4, '-');
+    end = put(end, c.month, 2, '-');
+    end = put(end, c.day, 2, 'T');
+    end = put(end, c.hour, 2, ':');
+    end = put(end, c.minute, 2, ':');
+    end = put(end, c.second, 2, format == TIME_Z_SECOND ? 'Z' : '.');
+    if (format == TIME_Z_MICRO)
+        end = put(end, c.micro, 6, 'Z');
+    if (format == TIME_Z_MILLI)
+        end = put(end, c.micro / 1000, 3, 'Z');
+    if (format == TIME_BARE) {
+        end = put(end, c.micro, 6, '0');
+        while (end[-1] == '0')
+            end--;
+        if (end[-1] == '.')
+            end--;
     }
-    if (c.micro == 0)
-        return seconds;
-    struct str trimmed = arena_printf(a, "%.*s.%06d", STR_ARG(seconds), c.micro);
-    while (trimmed.p[trimmed.n - 1] == '0')
-        trimmed.n--;
-    return trimmed;
+    return (struct str){text, (size_t)(end - text)};
 }
 
 /* Take exactly n digits. */

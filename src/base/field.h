@@ -57,6 +57,7 @@ struct field {
     bool zero_is_text;        /* encoder, ID_TEXT: 0 is "0" (versions), not "" (ids) */
     bool null_when_empty;     /* encoder: "" and 0 are written as null */
     bool is_input, is_output; /* neither set: both */
+    bool is_sometimes;        /* schema of an answer: there are answers without this key */
     int64_t min,
         max; /* TEXT: code points · SECRET: bytes · INT: the value (0,0: int64) · LIST: elements (max 0: 1000) */
     bool keeps_blanks; /* TEXT is trimmed before it is counted and checked unless set */

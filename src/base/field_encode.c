@@ -1,6 +1,4 @@
 /* base/field_encode.c: from structs to JSON objects, as the rows say. */
-#include <inttypes.h>
-
 #include "base/field_row.h"
 
 static void write_text(const struct field *f, struct str text, struct json_writer *w)
@@ -8,10 +6,11 @@ static void write_text(const struct field *f, struct str text, struct json_write
     json_write_str(w, f->null_when_empty && text.n == 0 ? STR_ABSENT : text);
 }
 
-static void write_id_text(const struct field *f, int64_t id, struct json_writer *w, struct arena *scratch)
+static void write_id_text(const struct field *f, int64_t id, struct json_writer *w)
 {
+    char room[INT_TEXT_BYTES];
     if (id != 0 || f->zero_is_text)
-        json_write_str(w, arena_printf(scratch, "%" PRId64, id));
+        json_write_str(w, str_from_int(id, room));
     else
         write_text(f, S(""), w);
 }
@@ -50,7 +49,7 @@ static void write_member(const struct field *f, const void *member, struct json_
     case FIELD_ID:
         return write_int(f->null_when_empty && *(const int64_t *)member == 0, *(const int64_t *)member, w);
     case FIELD_ID_TEXT:
-        return write_id_text(f, *(const int64_t *)member, w, scratch);
+        return write_id_text(f, *(const int64_t *)member, w);
     case FIELD_FLAG:
         return json_write_bool(w, *(const bool *)member);
     case FIELD_OPT_INT:

@@ -77,6 +77,18 @@ static void write_number(const struct field *f, struct json_writer *w)
         key_int(w, "maximum", max);
 }
 
+/* What decoding takes as a number and as its digits in a text. */
+static void write_number_or_digits(const struct field *f, struct json_writer *w)
+{
+    json_key(w, S("oneOf"));
+    json_array_begin(w);
+    json_object_begin(w);
+    write_number(f, w);
+    json_object_end(w);
+    json_write_raw(w, S("{\"type\":\"string\",\"pattern\":\"^[0-9]*$\"}"));
+    json_array_end(w);
+}
+
 static void write_array(const struct field *f, bool for_input, struct json_writer *w)
 {
     key_str(w, "type", "array");
@@ -100,6 +112,9 @@ static void write_array(const struct field *f, bool for_input, struct json_write
 
 static void write_type(const struct field *f, bool for_input, struct json_writer *w)
 {
+    bool is_id = f->kind == FIELD_ID || f->kind == FIELD_ID_TEXT;
+    if (for_input && (is_id || f->takes_text))
+        return write_number_or_digits(f, w);
     switch (f->kind) {
     case FIELD_TEXT:
         key_str(w, "type", "string");
@@ -177,12 +192,13 @@ static bool is_part(const struct field *f, bool for_input)
     return for_input ? field_is_input(f) : field_is_output(f);
 }
 
-/* A reply has every output row: fields_encode writes them all. OpenAPI allows no empty "required". */
+/* A reply has every output row: fields_encode writes them all; is_sometimes is for rows that several tables make one
+ * document of. OpenAPI allows no empty "required". */
 static void write_required(const struct field *fields, bool for_input, struct json_writer *w)
 {
     bool has_any = false;
     for (const struct field *f = fields; f->name; f++) {
-        if (!is_part(f, for_input) || (for_input && !f->required))
+        if (!is_part(f, for_input) || (for_input ? !f->required : f->is_sometimes))
             continue;
         if (!has_any) {
             json_key(w, S("required"));

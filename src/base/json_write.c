@@ -110,8 +110,9 @@ void json_write_str(struct json_writer *w, struct str s)
 
 void json_write_int(struct json_writer *w, int64_t v)
 {
+    char room[INT_TEXT_BYTES];
     begin_value(w);
-    buf_printf(w->out, "%" PRId64, v);
+    buf_add(w->out, str_from_int(v, room));
 }
 
 void json_write_bool(struct json_writer *w, bool v)

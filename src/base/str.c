@@ -112,3 +112,15 @@ bool str_to_int(struct str s, int64_t min, int64_t max, int64_t *ret)
     *ret = value;
     return true;
 }
+
+struct str str_from_int(int64_t v, char room[INT_TEXT_BYTES])
+{
+    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    size_t at = INT_TEXT_BYTES;
+    do
+        room[--at] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        room[--at] = '-';
+    return (struct str){room + at, INT_TEXT_BYTES - at};
+}

@@ -33,3 +33,6 @@ struct str str_sub(struct str s, size_t from, size_t n); /* clamped */
 struct str str_cut(struct str *s, char at);
 /* Whole text is a decimal number in [min,max]; no blanks, no plus sign. */
 bool str_to_int(struct str s, int64_t min, int64_t max, int64_t *ret);
+/* In decimal; borrowed from `room`. */
+enum { INT_TEXT_BYTES = 20 };
+struct str str_from_int(int64_t v, char room[INT_TEXT_BYTES]);

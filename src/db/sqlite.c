@@ -1,6 +1,7 @@
 /* db/sqlite.c: the driver for SQLite; the only file that knows it. */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 
@@ -155,12 +156,21 @@ static result set_up(struct connection *c, enum db_kind kind, struct err *e)
     return SUCCESS;
 }
 
+/* SQLite's own count of its memory takes a lock at each allocation, and nobody asks for it. */
+static void count_no_memory(void)
+{
+    if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK)
+        log_warning("store: SQLite was in use before its first connection");
+}
+
 static result sqlite_open(const char *place, enum db_kind kind, struct connection **ret, struct err *e)
 {
     AUTOFREE(connection) c = calloc(1, sizeof(*c));
     if (!c)
         die("out of memory: a connection");
     c->statements = cache_new(STATEMENTS_CACHED, statement_release);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, count_no_memory);
     int flags = kind == DB_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     int rc = sqlite3_open_v2(place, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     if (rc != SQLITE_OK)
@@ -229,26 +239,28 @@ static int bind(const struct statement *s, const struct sql *sql)
     return rc;
 }
 
+/* sqlite3_column_…() would look the column up again for each question. */
 static void gather_row(sqlite3_stmt *stmt, struct gathering *into)
 {
     int columns = sqlite3_column_count(stmt);
     into->columns = (size_t)columns;
     for (int i = 0; i < columns; i++) {
+        sqlite3_value *value = sqlite3_column_value(stmt, i);
         const void *bytes;
-        switch (sqlite3_column_type(stmt, i)) {
+        switch (sqlite3_value_type(value)) {
         case SQLITE_NULL:
             gather_null(into);
             break;
         case SQLITE_INTEGER:
-            gather_int(into, sqlite3_column_int64(stmt, i));
+            gather_int(into, sqlite3_value_int64(value));
             break;
         case SQLITE_TEXT:
-            bytes = sqlite3_column_text(stmt, i);
-            gather_bytes(into, PARAM_TEXT, bytes, (size_t)sqlite3_column_bytes(stmt, i));
+            bytes = sqlite3_value_text(value);
+            gather_bytes(into, PARAM_TEXT, bytes, (size_t)sqlite3_value_bytes(value));
             break;
         case SQLITE_BLOB:
-            bytes = sqlite3_column_blob(stmt, i);
-            gather_bytes(into, PARAM_BLOB, bytes, (size_t)sqlite3_column_bytes(stmt, i));
+            bytes = sqlite3_value_blob(value);
+            gather_bytes(into, PARAM_BLOB, bytes, (size_t)sqlite3_value_bytes(value));
             break;
         default:
             die("a fraction in the column %s", sqlite3_column_name(stmt, i));

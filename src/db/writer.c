@@ -22,8 +22,12 @@ struct writer {
     pthread_cond_t has_work;
     struct queue steps, others;
     size_t waiting, waiting_bytes;
+    size_t wanted; /* how many must wait before the writer is woken */
     bool is_stopping, is_broken;
     uint64_t commits, works, losses;
+    /* The writer's thread alone: */
+    size_t company;    /* works that were here when the last group ended */
+    int64_t commit_us; /* what its commit took */
 };
 
 /* What the writer's thread has in hand. */
@@ -80,6 +84,21 @@ static bool wait_for_work(struct writer *w)
     return has_work;
 }
 
+/* Until `wanted` works wait, or that time of the monotonic clock. False when none waits then. */
+static bool wait_for_company(struct writer *w, size_t wanted, int64_t until)
+{
+    struct timespec end = {.tv_sec = until / SECONDS, .tv_nsec = until % SECONDS * 1000};
+    pthread_mutex_lock(&w->mutex);
+    w->wanted = wanted;
+    while (w->waiting < wanted && !w->is_stopping)
+        if (pthread_cond_timedwait(&w->has_work, &w->mutex, &end) != 0)
+            break;
+    w->wanted = 1;
+    bool has_work = w->waiting > 0;
+    pthread_mutex_unlock(&w->mutex);
+    return has_work;
+}
+
 result writer_submit(struct writer *w, struct work *work, struct err *e)
 {
     result r = SUCCESS;
@@ -94,7 +113,8 @@ result writer_submit(struct writer *w, struct work *work, struct err *e)
         push(work->is_step ? &w->steps : &w->others, work);
         w->waiting++;
         w->waiting_bytes += work->bytes;
-        pthread_cond_signal(&w->has_work);
+        if (w->waiting >= w->wanted)
+            pthread_cond_signal(&w->has_work);
     }
     pthread_mutex_unlock(&w->mutex);
     return r;
@@ -197,12 +217,15 @@ static result commit(struct writer *w, struct err *e)
     return SUCCESS;
 }
 
-static void count_commit(struct writer *w, size_t works)
+/* How many works were here: those done and those waiting. */
+static size_t count_commit(struct writer *w, size_t works)
 {
     pthread_mutex_lock(&w->mutex);
     w->commits++;
     w->works += works;
+    size_t company = works + w->waiting;
     pthread_mutex_unlock(&w->mutex);
+    return company < GROUP_WORKS_MAX ? company : GROUP_WORKS_MAX;
 }
 
 /* After a loss. What fails now has failed for good. */
@@ -238,6 +261,16 @@ static void run_alone(struct writer *w, struct work *work)
         finish(work);
 }
 
+/* Whoever was here when the last group ended soon comes again: waiting for him, at most for as long as a commit takes,
+ * saves him one of his own. Alone, nobody waits. */
+static bool should_go_on(struct writer *w, const struct group *g, int64_t end)
+{
+    if (g->n >= w->company)
+        return false;
+    int64_t patience_ends = clock_monotonic() + w->commit_us;
+    return wait_for_company(w, w->company - g->n, patience_ends < end ? patience_ends : end);
+}
+
 /* False: nothing of the group stands. */
 static bool run_group(struct writer *w, struct group *g)
 {
@@ -245,8 +278,10 @@ static bool run_group(struct writer *w, struct group *g)
     int64_t end = clock_monotonic() + GROUP_US_MAX;
     while (g->n < GROUP_WORKS_MAX && (g->n == 0 || clock_monotonic() < end)) {
         struct work *work = take_next(w);
-        if (!work)
+        if (!work && !should_go_on(w, g, end))
             break;
+        if (!work)
+            continue;
         if (work->is_wanted && !work->is_wanted(work)) {
             finish_with(work, BUSY, "nobody waits for it any more");
             continue;
@@ -256,7 +291,10 @@ static bool run_group(struct writer *w, struct group *g)
         if (!db_is_in_transaction(w->db) || db_has_device_failed(w->db))
             return false;
     }
-    return is_ok(commit(w, &ignored));
+    int64_t start = clock_monotonic();
+    result r = commit(w, &ignored);
+    w->commit_us = clock_monotonic() - start;
+    return is_ok(r);
 }
 
 static void write_group(struct writer *w)
@@ -272,7 +310,7 @@ static void write_group(struct writer *w)
         return;
     }
     if (run_group(w, &g)) {
-        count_commit(w, g.n);
+        w->company = count_commit(w, g.n);
         for (size_t i = 0; i < g.n; i++)
             finish(g.works[i]);
     } else {
@@ -308,7 +346,12 @@ result writer_new(struct db *db, const struct writer_hooks *hooks, struct writer
     if (hooks)
         w->hooks = *hooks;
     pthread_mutex_init(&w->mutex, NULL);
-    pthread_cond_init(&w->has_work, NULL);
+    w->wanted = 1;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->has_work, &attributes);
+    pthread_condattr_destroy(&attributes);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -87,8 +87,11 @@ struct endpoint {
     size_t query_size;
     const struct field *reply;                        /* rows of the answer's object, for the OpenAPI document */
     bool reply_is_list, reply_is_page, reply_is_text; /* bare array; envelope; JSON string */
-    bool opens_secrets;                               /* 503 while the vault is sealed */
-    const char *object; /* kind of the object that {id} names, for refusals: "credential" */
+    bool reply_is_any;    /* by the query: one object, an array of them, or {"TotalCount":…,"Data":[…]}
+                             (passwordsafe-api 3.4) */
+    bool reply_is_number; /* a bare JSON number */
+    bool opens_secrets;   /* 503 while the vault is sealed */
+    const char *object;   /* kind of the object that {id} names, for refusals: "credential" */
 };
 
 /* ---- a face ---- */

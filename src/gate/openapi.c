@@ -52,7 +52,7 @@ static void write_body(struct json_writer *w, const struct body *body)
     if (body->fields)
         fields_schema(body->fields, true, w);
     else
-        json_write_raw(w, S("{\"type\":\"object\"}"));
+        json_write_raw(w, S("{}")); /* decoded by hand: the example says it */
     if (body->example) {
         json_key(w, S("example"));
         json_write_raw(w, str_of(body->example));
@@ -62,22 +62,96 @@ static void write_body(struct json_writer *w, const struct body *body)
     json_object_end(w);
 }
 
+static void write_item_schema(struct json_writer *w, const struct endpoint *row)
+{
+    if (row->reply)
+        fields_schema(row->reply, false, w);
+    else
+        json_write_raw(w, S("{\"type\":\"object\"}"));
+}
+
+static void write_list_schema(struct json_writer *w, const struct endpoint *row)
+{
+    json_object_begin(w);
+    write_text(w, "type", "array");
+    json_key(w, S("items"));
+    write_item_schema(w, row);
+    json_object_end(w);
+}
+
+/* {"page":{…},"list":[…]} (controlroom-api 8.6) */
+static void write_page_schema(struct json_writer *w, const struct endpoint *row)
+{
+    json_object_begin(w);
+    write_text(w, "type", "object");
+    json_key(w, S("required"));
+    json_write_raw(w, S("[\"page\",\"list\"]"));
+    json_key(w, S("properties"));
+    json_object_begin(w);
+    json_key(w, S("page"));
+    json_write_raw(w, S("{\"type\":\"object\",\"required\":[\"offset\",\"total\",\"totalFilter\"],\"properties\":{"
+                        "\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
+                        "\"totalFilter\":{\"type\":\"integer\"}}}"));
+    json_key(w, S("list"));
+    write_list_schema(w, row);
+    json_object_end(w);
+    json_object_end(w);
+}
+
+/* {"TotalCount":n,"Data":[…]} (passwordsafe-api 3.4) */
+static void write_envelope_schema(struct json_writer *w, const struct endpoint *row)
+{
+    json_object_begin(w);
+    write_text(w, "type", "object");
+    json_key(w, S("required"));
+    json_write_raw(w, S("[\"TotalCount\",\"Data\"]"));
+    json_key(w, S("properties"));
+    json_object_begin(w);
+    json_key(w, S("TotalCount"));
+    json_write_raw(w, S("{\"type\":\"integer\"}"));
+    json_key(w, S("Data"));
+    write_list_schema(w, row);
+    json_object_end(w);
+    json_object_end(w);
+}
+
+static bool takes_limit(const struct endpoint *row)
+{
+    for (const struct field *f = row->query; f && f->name; f++)
+        if (str_equal(str_of(f->name), S("limit")))
+            return true;
+    return false;
+}
+
+/* What the query decides: one object, an array, or with ?limit= an envelope. */
+static void write_either_schema(struct json_writer *w, const struct endpoint *row)
+{
+    json_object_begin(w);
+    json_key(w, S("oneOf"));
+    json_array_begin(w);
+    if (row->reply_is_any)
+        write_item_schema(w, row);
+    write_list_schema(w, row);
+    if (takes_limit(row))
+        write_envelope_schema(w, row);
+    json_array_end(w);
+    json_object_end(w);
+}
+
 static void write_reply_schema(struct json_writer *w, const struct endpoint *row)
 {
-    if (row->reply_is_text) {
+    if (row->reply_is_text)
         json_write_raw(w, S("{\"type\":\"string\"}"));
-        return;
-    }
-    if (row->reply_is_page)
-        json_write_raw(w, S("{\"type\":\"object\",\"required\":[\"page\",\"list\"],\"properties\":{\"page\":{\"type\":"
-                            "\"object\",\"properties\":"
-                            "{\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},\"totalFilter\":{"
-                            "\"type\":\"integer\"}}},"
-                            "\"list\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}"));
+    else if (row->reply_is_number)
+        json_write_raw(w, S("{\"type\":\"integer\"}"));
+    else if (row->reply_is_page)
+        write_page_schema(w, row);
+    else if (row->reply_is_any || (row->reply_is_list && takes_limit(row)))
+        write_either_schema(w, row);
     else if (row->reply_is_list)
-        json_write_raw(w, S("{\"type\":\"array\",\"items\":{\"type\":\"object\"}}"));
+        write_list_schema(w, row);
     else
-        fields_schema(row->reply, false, w);
+        write_item_schema(w, row);
 }
 
 static void write_responses(struct json_writer *w, const struct endpoint *row, struct arena *a)
@@ -87,7 +161,8 @@ static void write_responses(struct json_writer *w, const struct endpoint *row, s
     json_key(w, arena_printf(a, "%d", row->status ? row->status : 200));
     json_object_begin(w);
     write_text(w, "description", "Success");
-    if (row->reply || row->reply_is_text || row->reply_is_list || row->reply_is_page) {
+    if (row->reply || row->reply_is_text || row->reply_is_number || row->reply_is_any || row->reply_is_list ||
+        row->reply_is_page) {
         json_key(w, S("content"));
         json_object_begin(w);
         json_key(w, S("application/json"));

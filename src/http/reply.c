@@ -17,6 +17,7 @@ static const struct {
     {201, S("HTTP/1.1 201 Created\r\n")},
     {202, S("HTTP/1.1 202 Accepted\r\n")},
     {204, S("HTTP/1.1 204 No Content\r\n")},
+    {301, S("HTTP/1.1 301 Moved Permanently\r\n")},
     {302, S("HTTP/1.1 302 Found\r\n")},
     {303, S("HTTP/1.1 303 See Other\r\n")},
     {304, S("HTTP/1.1 304 Not Modified\r\n")},

@@ -31,8 +31,9 @@ RESULT rights_of_user(struct db *db, struct arena *a, int64_t user_id, bool cont
     struct rows rows;
     TRY(db_query(db, a,
                  SQL("SELECT " HOLDING_COLUMNS " FROM role_members m JOIN roles r ON r.id = m.role_id"
-                     " LEFT JOIN role_rights x ON x.role_id = r.id WHERE m.user_id = $1",
-                     P_INT(user_id)),
+                     " LEFT JOIN role_rights x ON x.role_id = r.id WHERE m.user_id = $1 AND r.face IN ($2, $3)",
+                     P_INT(user_id), P_INT(controlroom ? FACE_CONTROLROOM : 0),
+                     P_INT(passwordsafe ? FACE_PASSWORDSAFE : 0)),
                  &rows, e));
     rights_read(&rows, &(struct rights_wanted){.controlroom = controlroom, .passwordsafe = passwordsafe}, ret);
     if (controlroom)

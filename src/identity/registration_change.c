@@ -27,7 +27,7 @@ static RESULT check(struct db *db, struct arena *a, const struct registration *r
                      P_INT(r->id)),
                  &rows, e));
     if (rows.n > 0)
-        return FAIL(e, CONFLICT, "The registration's name is taken");
+        return FAIL(e, CONFLICT, "An API Registration with this name already exists");
     return SUCCESS;
 }
 
@@ -99,7 +99,7 @@ RESULT registration_create(struct db *db, struct arena *a, const struct keyring 
                       " ON CONFLICT DO NOTHING RETURNING id",
                       P_TEXT(r.name), P_TEXT(text_key(a, r.name)), P_TEXT(r.type), P_INT(r.is_active),
                       P_INT(r.is_visible), P_INT(r.token_minutes), P_INT(r.user_password_required), P_INT(now)),
-                  &r.id, "The registration's name is taken", e));
+                  &r.id, "An API Registration with this name already exists", e));
     TRY(write_rules(db, r.id, &with->rules, now, e));
     if (str_equal(r.type, S("apikeypolicy"))) {
         made = key ? secret_copy(a, key) : random_secret_text(a, key_alphabet, KEY_CHARACTERS);

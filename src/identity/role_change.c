@@ -27,7 +27,7 @@ static RESULT check_name(struct db *db, struct arena *a, enum face face, struct 
                      P_TEXT(text_key(a, name)), P_INT(own_id)),
                  &rows, e));
     if (rows.n > 0)
-        return FAIL(e, CONFLICT, "The name is taken");
+        return FAIL(e, CONFLICT, "A role or group with this name already exists");
     return SUCCESS;
 }
 
@@ -126,7 +126,7 @@ static RESULT insert_role(struct db *db, struct arena *a, const struct caller *w
                       P_INT(face), P_INT(number), P_TEXT(name), P_TEXT(text_key(a, name)), P_TEXT(description),
                       P_TEXT(text_key(a, description)), P_INT(!with->is_active.is_set || with->is_active.value),
                       P_INT(id_of(who)), P_INT(now)),
-                  ret_id, "The name is taken", e));
+                  ret_id, "A role or group with this name already exists", e));
     *ret_number = number;
     return SUCCESS;
 }

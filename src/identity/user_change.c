@@ -77,7 +77,7 @@ static RESULT check_name_is_free(struct db *db, struct arena *a, struct str name
     TRY(db_query(db, a, SQL("SELECT id FROM users WHERE name_key = $1 AND id <> $2", P_TEXT(key), P_INT(own_id)), &rows,
                  e));
     if (rows.n > 0 || str_equal(key, S("keyturn")))
-        return FAIL(e, CONFLICT, "The user name is taken");
+        return FAIL(e, CONFLICT, "A user with this name already exists");
     return SUCCESS;
 }
 
@@ -142,7 +142,7 @@ RESULT user_create(struct db *db, struct arena *a, const struct caller *who, con
                   SQL("INSERT INTO users (name, name_key, created_by, created_at, updated_by, updated_at)"
                       " VALUES ($1, $2, $3, $4, $3, $4) ON CONFLICT DO NOTHING RETURNING id",
                       P_TEXT(u.name), P_TEXT(text_key(a, u.name)), P_INT(id_of(who)), P_INT(now)),
-                  &u.id, "The user name is taken", e));
+                  &u.id, "A user with this name already exists", e));
     TRY(write_user(db, a, &u, with->password_hash, id_of(who), now, e));
     TRY(plan_all_roles(db, a, u.id, with, &plans, e));
     TRY(apply_all_roles(db, u.id, &plans, now, e));

@@ -93,13 +93,15 @@ result server_start_clock(struct server *s, struct err *e)
     if (pthread_create(&s->clock, NULL, clock_main, s) != 0 || pthread_create(&s->signals, NULL, signals_main, s) != 0)
         return FAIL(e, INTERNAL, "cannot start the clock's thread");
     s->has_clock = true;
-    pthread_detach(s->signals);
     return SUCCESS;
 }
 
 void server_stop_clock(struct server *s)
 {
     s->clock_stops = true;
-    if (s->has_clock)
-        pthread_join(s->clock, NULL);
+    if (!s->has_clock)
+        return;
+    pthread_join(s->clock, NULL);
+    pthread_cancel(s->signals); /* it waits for a signal that has not come, or has done its work */
+    pthread_join(s->signals, NULL);
 }

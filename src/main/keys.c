@@ -78,8 +78,9 @@ result keys_open(struct db *db, struct arena *a, const struct options *o, struct
     const char *file = o->key_file ? o->key_file : arena_printf(a, "%s/root.key", o->data).p;
     TRY(secret_file_read(file, a, &root, e));
     TRY(installation_of(db, a, &installation, &epoch, e));
-    TRY(db_query(db, a, SQL("SELECT id, root_wrap FROM data_keys ORDER BY id"), &r, e));
+    TRY(db_query(db, a, SQL("SELECT id, root_wrap, recovery_wrap FROM data_keys ORDER BY id"), &r, e));
+    size_t wrap = str_starts(secret_open(root), S("keyturn-recovery-")) ? 2 : 1;
     for (size_t i = 0; i < r.n; i++)
-        TRY(keyring_add(k, row_int(&r, i, 0), row_blob(&r, i, 1), root, installation, e));
+        TRY(keyring_add(k, row_int(&r, i, 0), row_blob(&r, i, wrap), root, installation, e));
     return SUCCESS;
 }

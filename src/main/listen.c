@@ -58,7 +58,12 @@ result server_listen(struct server *s, struct str url, struct err *e)
                     STR_ARG(url));
     else if (!parsed.is_loopback)
         log_warning("%.*s: passwords travel in clear text on this address (--allow-plain-http)", STR_ARG(url));
-    TRY(http_server_listen(s->http, url, certificate, key, s->arena, &s->urls[s->url_count], e));
+    if (s->uid && seteuid(0) != 0)
+        return FAIL(e, INTERNAL, "cannot bind as root: %s", strerror(errno));
+    result bound = http_server_listen(s->http, url, certificate, key, s->arena, &s->urls[s->url_count], e);
+    if (s->uid && seteuid(s->uid) != 0)
+        die("cannot give up root after binding");
+    TRY(bound);
     s->url_count++;
     return SUCCESS;
 }
@@ -70,8 +75,9 @@ void server_announce(const struct server *s)
     fflush(stdout);
 }
 
-/* As root: become the server's own user, if there is one. The launcher stays root: it starts connectors as theirs. */
-result server_drop_user(struct server *s, struct err *e)
+/* As root: everything is made as the server's own user, if there is one; only binding a port is done as root. The
+ * launcher stays root: it starts connectors as theirs. */
+result server_become_user(struct server *s, struct err *e)
 {
     if (geteuid() != 0)
         return SUCCESS;
@@ -83,8 +89,20 @@ result server_drop_user(struct server *s, struct err *e)
         log_warning("running as root: make a user `keyturn` that owns the data directory, or give --user");
         return SUCCESS;
     }
-    if (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0)
+    s->uid = user->pw_uid;
+    s->gid = user->pw_gid;
+    if (setgroups(0, NULL) != 0 || setegid(s->gid) != 0 || seteuid(s->uid) != 0)
         return FAIL(e, INTERNAL, "cannot become user %s: %s", name, strerror(errno));
-    (void)prctl(PR_SET_DUMPABLE, 0);
+    return SUCCESS;
+}
+
+result server_drop_user(struct server *s, struct err *e)
+{
+    if (!s->uid)
+        return SUCCESS;
+    if (seteuid(0) != 0 || setresgid(s->gid, s->gid, s->gid) != 0 || setresuid(s->uid, s->uid, s->uid) != 0)
+        return FAIL(e, INTERNAL, "cannot become user %u: %s", s->uid, strerror(errno));
+    if (prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_warning("cannot forbid core dumps: %s", strerror(errno));
     return SUCCESS;
 }

@@ -162,6 +162,7 @@ static result start_all(struct server *s, struct err *e)
     if (!s->options->data || !s->options->listen_count)
         return FAIL(e, INVALID, "serve needs --data DIR and at least one --listen URL");
     TRY(launcher_start(program_folder(s->arena), "keyturn-connector", &s->launcher, e));
+    TRY(server_become_user(s, e));
     forbid_dumps();
     crypto_start();
     TRY(server_block_signals(e));

@@ -25,6 +25,8 @@ struct server {
     struct rotation *rotation;
     struct service service;
     unsigned loops;
+    uid_t uid; /* the server's own user; 0: none */
+    gid_t gid;
     bool is_running;
     struct str urls[LISTENS_MAX]; /* as they really are */
     size_t url_count;
@@ -38,8 +40,9 @@ void server_stop(struct server *s); /* any thread: stop accepting, answer what i
 
 /* listen.c: which URL may be served, and with which certificate. */
 RESULT server_listen(struct server *s, struct str url, struct err *e);
-void server_announce(const struct server *s); /* "listening on URL" on standard output */
-RESULT server_drop_user(struct server *s, struct err *e);
+void server_announce(const struct server *s);               /* "listening on URL" on standard output */
+RESULT server_become_user(struct server *s, struct err *e); /* effectively; root is kept for binding */
+RESULT server_drop_user(struct server *s, struct err *e);   /* for good; before anything is served */
 
 /* clock.c: signals, and what happens each tenth of a second, second, minute. */
 RESULT server_block_signals(struct err *e);

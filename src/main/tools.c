@@ -1,5 +1,7 @@
 /* main/tools.c: commands beside the server: audit verify, backup, the list of endpoints. */
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "audit/audit.h"
 #include "crypto/random.h"
@@ -12,6 +14,15 @@ static int report(const char *command, result r, const struct err *e)
         return 0;
     fprintf(stderr, "keyturn %s: %s\n", command, e->text);
     return 1;
+}
+
+/* As root on the data of the server's own user: act as him, so that no file there becomes root's. */
+static void act_as_owner(const char *directory)
+{
+    struct stat st;
+    if (directory && geteuid() == 0 && stat(directory, &st) == 0 && st.st_uid != 0 &&
+        (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0))
+        fprintf(stderr, "keyturn: cannot act as the owner of %s\n", directory);
 }
 
 static result verify(const struct options *o, struct arena *a, struct store *store, struct audit_report *ret,
@@ -40,6 +51,7 @@ int run_audit_verify(const struct options *o)
     struct audit_report found = {0};
     struct err e = {0};
     crypto_start();
+    act_as_owner(o->data);
     result r = o->data ? store_open_reader(o->data, &store, &e) : FAIL(&e, INVALID, "audit verify needs --data DIR");
     if (is_ok(r))
         r = verify(o, a, store, &found, &e);
@@ -59,6 +71,7 @@ int run_backup(const struct options *o)
     struct store *store = NULL;
     struct err e = {0};
     const char *file = o->word_count == 1 ? o->words[0] : NULL;
+    act_as_owner(o->data);
     result r = o->data && file ? store_open_reader(o->data, &store, &e)
                                : FAIL(&e, INVALID, "usage: keyturn backup --data DIR FILE");
     if (is_ok(r))

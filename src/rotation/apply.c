@@ -141,14 +141,15 @@ result apply_candidate(struct attempt *t, struct err *e)
 
 /* ---- quiet: what the server starts by itself keeps away from whoever has just read the password (8.4) ---- */
 
-#define QUIET (60 * SECONDS)
+#define QUIET         (60 * SECONDS)
 #define QUIET_AT_MOST (60 * MINUTES)
 
 static result last_clear_read(struct attempt *t, int64_t *ret, struct err *e)
 {
     struct rows r;
     TRY(db_query(t->db, t->arena,
-                 SQL("SELECT COALESCE(MAX(last_read_at), 0) FROM links WHERE account_id = $1", P_INT(t->account.id)), &r, e));
+                 SQL("SELECT COALESCE(MAX(last_read_at), 0) FROM links WHERE account_id = $1", P_INT(t->account.id)),
+                 &r, e));
     *ret = row_int(&r, 0, 0);
     TRY(db_query(t->db, t->arena,
                  SQL("SELECT id FROM requests WHERE account_id = $1 AND status = 'Active' AND kind = 'request' AND "

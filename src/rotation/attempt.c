@@ -194,7 +194,8 @@ result attempt_connect(struct attempt *t, struct err *e)
         return r;
     if (attempt_has_word(e, "host_key_unknown") && n == 0 && t->check.host_key.sha256.n)
         return first_use(t, e);
-    if ((attempt_has_word(e, "host_key_changed") || attempt_has_word(e, "host_key_unknown")) && t->check.host_key.sha256.n) {
+    if ((attempt_has_word(e, "host_key_changed") || attempt_has_word(e, "host_key_unknown")) &&
+        t->check.host_key.sha256.n) {
         TRY(attempt_write(t, keep_seen_key, e));
         return FAIL_AS(e, UNREACHABLE, "host_key_changed",
                        "the host key changed: the host now shows %.*s. Nothing was sent. If that is right, accept it: "

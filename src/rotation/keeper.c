@@ -69,7 +69,8 @@ static result end_link(struct db *db, struct arena *a, int64_t kept_by, int64_t 
 static result attribute_gone(struct db *db, struct arena *a, int64_t attribute_id, int64_t now, struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a, SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = 0", P_INT(attribute_id)), &r, e));
+    TRY(db_query(db, a, SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = 0", P_INT(attribute_id)), &r,
+                 e));
     for (size_t i = 0; i < r.n; i++)
         TRY(end_link(db, a, row_int(&r, i, 0), now, e));
     return SUCCESS;

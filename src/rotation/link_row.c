@@ -70,11 +70,10 @@ result link_load_account(struct db *db, struct arena *a, int64_t account_id, str
 
 static struct str mac_message(struct arena *a, const struct link *l)
 {
-    return arena_printf(a,
-                        "keyturn/link/1|%" PRId64 "|%" PRId64 "|%.*s|%" PRId64 "|%" PRId64 "|%.*s|%.*s|%d|%" PRId64
-                        "|%" PRId64,
-                        l->id, l->account_id, STR_ARG(l->part), l->attribute_id, l->user_id, STR_ARG(l->release),
-                        STR_ARG(l->state), l->needs_approval, l->accepted_by, l->approved_by);
+    return arena_printf(
+        a, "keyturn/link/1|%" PRId64 "|%" PRId64 "|%.*s|%" PRId64 "|%" PRId64 "|%.*s|%.*s|%d|%" PRId64 "|%" PRId64,
+        l->id, l->account_id, STR_ARG(l->part), l->attribute_id, l->user_id, STR_ARG(l->release), STR_ARG(l->state),
+        l->needs_approval, l->accepted_by, l->approved_by);
 }
 
 result link_seal_row(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, struct err *e)

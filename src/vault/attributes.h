@@ -12,6 +12,9 @@ RESULT credential_load(struct db *db, struct arena *a, int64_t id, struct creden
 /* As credential_get, but for the holders of `updateany` too, whose right to values knows no locker. */
 RESULT credential_reach(struct db *db, struct arena *a, const struct caller *who, int64_t id, struct credential *ret,
                         struct standing *ret_standing, struct err *e);
+/* The same without its attributes. */
+RESULT credential_reach_bare(struct db *db, struct arena *a, const struct caller *who, int64_t id,
+                             struct credential *ret, struct standing *ret_standing, struct err *e);
 
 /* An attribute as a body wants it, and the stored one that it changes. */
 struct wanted {

@@ -61,7 +61,6 @@ static RESULT look(struct db *db, struct arena *a, const struct caller *who, int
     TRY(credential_standing(db, a, who, &c, &s, e));
     if (!s.can_see && !may_be_unseen)
         return FAIL(e, NOT_FOUND, "Credential not found");
-    TRY(credential_load_attributes(db, a, &c, 1, e));
     *ret = c;
     *ret_standing = s;
     return SUCCESS;
@@ -70,13 +69,27 @@ static RESULT look(struct db *db, struct arena *a, const struct caller *who, int
 RESULT credential_get(struct db *db, struct arena *a, const struct caller *who, int64_t id, struct credential *ret,
                       struct standing *ret_standing, struct err *e)
 {
-    return look(db, a, who, id, false, ret, ret_standing, e);
+    struct credential c;
+    TRY(look(db, a, who, id, false, &c, ret_standing, e));
+    TRY(credential_load_attributes(db, a, &c, 1, e));
+    *ret = c;
+    return SUCCESS;
+}
+
+RESULT credential_reach_bare(struct db *db, struct arena *a, const struct caller *who, int64_t id,
+                             struct credential *ret, struct standing *ret_standing, struct err *e)
+{
+    return look(db, a, who, id, rights_have(&who->rights, UPDATE_ANY, LEVEL_WRITE), ret, ret_standing, e);
 }
 
 RESULT credential_reach(struct db *db, struct arena *a, const struct caller *who, int64_t id, struct credential *ret,
                         struct standing *ret_standing, struct err *e)
 {
-    return look(db, a, who, id, rights_have(&who->rights, UPDATE_ANY, LEVEL_WRITE), ret, ret_standing, e);
+    struct credential c;
+    TRY(credential_reach_bare(db, a, who, id, &c, ret_standing, e));
+    TRY(credential_load_attributes(db, a, &c, 1, e));
+    *ret = c;
+    return SUCCESS;
 }
 
 /* ---- making ---- */

@@ -94,11 +94,17 @@ RESULT value_read(struct db *db, struct arena *a, const struct keyring *keys, co
 {
     struct credential c;
     struct value_reading reading = {.state = S("")};
-    struct reader r = {
-        .db = db, .arena = a, .keys = keys, .who = who, .masking = q->masking, .can_wait = q->can_wait, .now = now, .reading = &reading};
+    struct reader r = {.db = db,
+                       .arena = a,
+                       .keys = keys,
+                       .who = who,
+                       .masking = q->masking,
+                       .can_wait = q->can_wait,
+                       .now = now,
+                       .reading = &reading};
     struct builder b;
     struct rows rows;
-    TRY(credential_reach(db, a, who, q->credential_id, &c, &r.standing, e));
+    TRY(credential_reach_bare(db, a, who, q->credential_id, &c, &r.standing, e));
     reading.credential_name = c.name;
     build_query(&b, a, who, q);
     TRY(db_query(db, a, builder_sql(&b), &rows, e));

@@ -1,5 +1,6 @@
 """tests/api/passwordsafe_people.py: people, groups and accounts for the tests of the Password Safe face, each made through that face."""
 import itertools
+import sqlite3
 
 from support import PS, Client, PasswordSafe, ok
 from world import Somebody
@@ -24,6 +25,16 @@ def refused(answer, status, text=None):
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert text is None or answer.text == text, answer.text
     return answer.text
+
+
+def recorded(server, kind, number):
+    """[(what, is_success, user)] of the record about this object, oldest first."""
+    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
+    try:
+        return [(what, bool(success), user) for what, success, user in db.execute(
+            "SELECT what, is_success, user_name FROM audit_rows WHERE object_kind = ? AND object_id = ? ORDER BY id", (kind, number))]
+    finally:
+        db.close()
 
 
 class People:

@@ -296,7 +296,7 @@ const struct endpoint locker_people_endpoints[] = {
     {HTTP_GET, LOCKER "/consumers", SIGNED_IN, SEARCHES, UNRECORDED, "List the roles that consume a locker", NO_BODY,
      consumers_show, .reply = consumer_list, .object = "locker"},
     {HTTP_POST, LOCKER "/consumers", SIGNED_IN, WRITES, "locker.add_consumer", "Let roles consume a locker",
-     &consumer_body, consumers_add, .object = "locker"},
+     &consumer_body, consumers_add, .reply = consumer_fields, .reply_is_any = true, .object = "locker"},
     {HTTP_DELETE, LOCKER "/consumers/{roleId}", SIGNED_IN, WRITES, "locker.remove_consumer",
      "Let a role consume it no more", NO_BODY, consumer_remove, .object = "locker"},
     {HTTP_GET, LOCKER "/credentials", SIGNED_IN, SEARCHES, UNRECORDED, "List the credentials in a locker", NO_BODY,

@@ -30,12 +30,17 @@ static const struct field clear_of_user[] = {IDS, USER, CLEAR, HISTORY, FIELD_EN
 static const struct field echo_standard[] = {IDS, ECHO, HISTORY, FIELD_END};
 static const struct field echo_of_user[] = {IDS, USER, ECHO, HISTORY, FIELD_END};
 
+/* For the document: both kinds stand in one list. */
+#define USER_OR_NOT                                                                                                    \
+    ID_TEXT("userId", struct shown, value.user_id, .is_sometimes = true, .doc = "User-provided values only")
+static const struct field clear_any[] = {IDS, USER_OR_NOT, CLEAR, HISTORY, FIELD_END};
+static const struct field echo_any[] = {IDS, USER_OR_NOT, ECHO, HISTORY, FIELD_END};
+
 struct value_list {
     struct list list;
 };
-static const struct field clear_list[] = {LIST("list", struct value_list, list, struct shown, clear_standard),
-                                          FIELD_END};
-static const struct field echo_list[] = {LIST("list", struct value_list, list, struct shown, echo_standard), FIELD_END};
+static const struct field clear_list[] = {LIST("list", struct value_list, list, struct shown, clear_any), FIELD_END};
+static const struct field echo_list[] = {LIST("list", struct value_list, list, struct shown, echo_any), FIELD_END};
 
 /* ---- the query of all three ---- */
 
@@ -278,7 +283,7 @@ const struct endpoint value_endpoints[] = {
      .query = write_query, .query_size = sizeof(struct value_call), .reply = echo_list, .opens_secrets = true,
      .object = "credential"},
     {HTTP_PUT, VALUES "/{attributeValueId}", SIGNED_IN, WRITES, "value.update", "Change a value", &change_body,
-     value_edit, .query = write_query, .query_size = sizeof(struct value_call), .reply = echo_standard,
+     value_edit, .query = write_query, .query_size = sizeof(struct value_call), .reply = echo_any,
      .opens_secrets = true, .object = "credential"},
     {HTTP_DELETE, VALUES "/{attributeValueId}", SIGNED_IN, WRITES, "value.delete",
      "Delete a value; its attribute stays", NO_BODY, value_remove, .object = "credential"},

@@ -100,7 +100,7 @@ const struct endpoint ps_account_endpoints[] = {
      NO_BODY, account_show, .reply = ps_account_fields, .object = "account"},
     {HTTP_GET, "/ManagedSystems/{id}/ManagedAccounts", MAY_READ(ACCOUNT_MANAGEMENT), SEARCHES, UNRECORDED,
      "List a system's accounts, or show one by name", NO_BODY, accounts_of_system, .query = query_fields,
-     .query_size = sizeof(struct account_query), .object = "system"},
+     .query_size = sizeof(struct account_query), .object = "system", .reply = ps_account_fields, .reply_is_any = true},
     {HTTP_DELETE, "/ManagedAccounts/{id}", MAY(ACCOUNT_MANAGEMENT), WRITES, "account.delete",
      "Delete a managed account", NO_BODY, account_remove, .object = "account"},
     {HTTP_DELETE, "/ManagedSystems/{id}/ManagedAccounts/{accountName}", MAY(ACCOUNT_MANAGEMENT), WRITES,

@@ -124,8 +124,7 @@ static result signin_by_token(struct call *c, struct str token, struct err *e)
     if (!token.n)
         return not_authenticated(e);
     TRY(bearer_admit(c->db, c->arena, token, c->now, &who, &r, e));
-    if (!registration_allows(&r, c->who.address, c->who.is_loopback))
-        return not_authenticated(e);
+    TRY(ps_check_address(c, &r, e));
     c->who.user_id = who.user_id;
     c->who.name = who.name;
     TRY(registration_has_user(c->db, c->arena, r.id, who.user_id, &may_use, e));
@@ -173,7 +172,7 @@ static result who_am_i(struct call *c, struct err *e)
     return SUCCESS;
 }
 
-/* Always 200: clients sign out without a session, too (2.6). */
+/* Always 200: clients sign out without a session, too (2.6). But a foreign page ends nobody's (2.7). */
 static result signout(struct call *c, struct err *e)
 {
     struct str cookie = session_cookie(c);
@@ -195,6 +194,8 @@ static result signout(struct call *c, struct err *e)
     c->who.user_id = who.user_id;
     c->who.name = who.name;
     call_object(c, "user", who.user_id, who.name);
+    if (is_from_foreign_page(c))
+        return not_permitted(e);
     return session_end(c->db, c->arena, cookie, e);
 }
 

@@ -60,6 +60,8 @@ static bool is_sub_code(const char *word)
 static struct str text_of(const struct err *why)
 {
     switch (why->code) {
+    case UNAUTHENTICATED:
+        return S("Not authenticated");
     case DENIED:
         return is_sub_code(why->word) ? str_of(why->word) : S("4031");
     case SEALED:

@@ -229,7 +229,7 @@ static result member_remove(struct call *c, struct err *e)
 #define QUERY .query = name_fields, .query_size = sizeof(struct name_query)
 const struct endpoint ps_group_endpoints[] = {
     {HTTP_GET, "/UserGroups", MAY_READ(USER_ACCOUNTS_MANAGEMENT), SEARCHES, UNRECORDED,
-     "List user groups, or show one by name", NO_BODY, groups_all, QUERY},
+     "List user groups, or show one by name", NO_BODY, groups_all, QUERY, .reply = group_fields, .reply_is_any = true},
     {HTTP_GET, "/UserGroups/{id}", MAY_READ(USER_ACCOUNTS_MANAGEMENT), READS, UNRECORDED, "Show a user group", NO_BODY,
      group_show, .reply = group_fields, .object = "user group"},
     {HTTP_POST, "/UserGroups", MAY(USER_ACCOUNTS_MANAGEMENT), WRITES, "group.create", "Create a user group",

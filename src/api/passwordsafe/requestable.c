@@ -138,6 +138,7 @@ static result requestable_list(struct call *c, struct err *e)
 
 const struct endpoint ps_requestable_endpoints[] = {
     {HTTP_GET, "/ManagedAccounts", SIGNED_IN, SEARCHES, UNRECORDED, "The accounts that the caller may request", NO_BODY,
-     requestable_list, .query = query_fields, .query_size = sizeof(Q)},
+     requestable_list, .query = query_fields, .query_size = sizeof(Q), .reply = requestable_fields,
+     .reply_is_any = true},
     {0},
 };

@@ -301,7 +301,8 @@ static result client_secret_new(struct call *c, struct err *e)
 #define MAY_USERS MAY(USER_ACCOUNTS_MANAGEMENT)
 const struct endpoint ps_user_endpoints[] = {
     {HTTP_GET, "/Users", MAY_READ(USER_ACCOUNTS_MANAGEMENT), SEARCHES, UNRECORDED, "List users, or show one by name",
-     NO_BODY, users_all, .query = query_fields, .query_size = sizeof(struct user_query)},
+     NO_BODY, users_all, .query = query_fields, .query_size = sizeof(struct user_query), .reply = ps_user_fields,
+     .reply_is_any = true},
     {HTTP_GET, "/Users/{id}", MAY_READ(USER_ACCOUNTS_MANAGEMENT), READS, UNRECORDED, "Show a user", NO_BODY, user_show,
      .reply = ps_user_fields, .object = "user"},
     {HTTP_GET, "/UserGroups/{id}/Users", MAY_READ(USER_ACCOUNTS_MANAGEMENT), SEARCHES, UNRECORDED,

@@ -137,11 +137,13 @@ static result workgroup_new(struct call *c, struct err *e)
 
 const struct endpoint ps_workgroup_endpoints[] = {
     {HTTP_GET, "/Organizations", SIGNED_IN, READS, UNRECORDED, "List organizations, or show one by name", NO_BODY,
-     organization_list, .query = name_query_fields, .query_size = sizeof(struct name_query)},
+     organization_list, .query = name_query_fields, .query_size = sizeof(struct name_query),
+     .reply = organization_fields, .reply_is_any = true},
     {HTTP_GET, "/Organizations/{id}", SIGNED_IN, READS, UNRECORDED, "Show an organization", NO_BODY, organization_show,
      .reply = organization_fields},
     {HTTP_GET, "/Workgroups", MAY_READ(ASSET_MANAGEMENT), SEARCHES, UNRECORDED, "List workgroups, or show one by name",
-     NO_BODY, workgroups_show, .query = name_query_fields, .query_size = sizeof(struct name_query)},
+     NO_BODY, workgroups_show, .query = name_query_fields, .query_size = sizeof(struct name_query),
+     .reply = ps_workgroup_fields, .reply_is_any = true},
     {HTTP_GET, "/Workgroups/{id}", MAY_READ(ASSET_MANAGEMENT), READS, UNRECORDED, "Show a workgroup by id or name",
      NO_BODY, workgroup_show, .reply = ps_workgroup_fields, .object = "workgroup"},
     {HTTP_POST, "/Workgroups", MAY(ASSET_MANAGEMENT), WRITES, "workgroup.create", "Create a workgroup", &workgroup_body,
