@@ -34,6 +34,8 @@ struct writer {
 struct group {
     struct work *works[GROUP_WORKS_MAX];
     size_t n;
+    int64_t ends_at;          /* monotonic */
+    int64_t patience_ends_at; /* 0: it has not waited for anybody yet */
 };
 
 /* ---- the queue ---- */
@@ -84,15 +86,15 @@ static bool wait_for_work(struct writer *w)
     return has_work;
 }
 
-/* Until `wanted` works wait, or that time of the monotonic clock. False when none waits then. */
+/* Until `wanted` works wait, or a step, or until that time of the monotonic clock. False when none waits then. */
 static bool wait_for_company(struct writer *w, size_t wanted, int64_t until)
 {
     struct timespec end = {.tv_sec = until / SECONDS, .tv_nsec = until % SECONDS * 1000};
     pthread_mutex_lock(&w->mutex);
     w->wanted = wanted;
-    while (w->waiting < wanted && !w->is_stopping)
-        if (pthread_cond_timedwait(&w->has_work, &w->mutex, &end) != 0)
-            break;
+    int rc = 0;
+    while (w->waiting < wanted && !w->steps.first && !w->is_stopping && rc == 0)
+        rc = pthread_cond_timedwait(&w->has_work, &w->mutex, &end);
     w->wanted = 1;
     bool has_work = w->waiting > 0;
     pthread_mutex_unlock(&w->mutex);
@@ -113,7 +115,7 @@ result writer_submit(struct writer *w, struct work *work, struct err *e)
         push(work->is_step ? &w->steps : &w->others, work);
         w->waiting++;
         w->waiting_bytes += work->bytes;
-        if (w->waiting >= w->wanted)
+        if (work->is_step || w->waiting >= w->wanted)
             pthread_cond_signal(&w->has_work);
     }
     pthread_mutex_unlock(&w->mutex);
@@ -261,27 +263,30 @@ static void run_alone(struct writer *w, struct work *work)
         finish(work);
 }
 
-/* Whoever was here when the last group ended soon comes again: waiting for him, at most for as long as a commit takes,
- * saves him one of his own. Alone, nobody waits. */
-static bool should_go_on(struct writer *w, const struct group *g, int64_t end)
+/* Whoever was here when the last group ended soon comes again, and waiting for him saves a commit: a group does it for
+ * as long as a commit takes, once. Alone, nobody waits. */
+static bool has_more(struct writer *w, struct group *g)
 {
-    if (g->n >= w->company)
+    if (g->n == 0 || g->n >= w->company)
         return false;
-    int64_t patience_ends = clock_monotonic() + w->commit_us;
-    return wait_for_company(w, w->company - g->n, patience_ends < end ? patience_ends : end);
+    if (g->patience_ends_at == 0) {
+        int64_t ends_at = clock_monotonic() + w->commit_us;
+        g->patience_ends_at = ends_at < g->ends_at ? ends_at : g->ends_at;
+    }
+    return wait_for_company(w, w->company - g->n, g->patience_ends_at);
 }
 
 /* False: nothing of the group stands. */
 static bool run_group(struct writer *w, struct group *g)
 {
     struct err ignored;
-    int64_t end = clock_monotonic() + GROUP_US_MAX;
-    while (g->n < GROUP_WORKS_MAX && (g->n == 0 || clock_monotonic() < end)) {
+    g->ends_at = clock_monotonic() + GROUP_US_MAX;
+    while (g->n < GROUP_WORKS_MAX && (g->n == 0 || clock_monotonic() < g->ends_at)) {
         struct work *work = take_next(w);
-        if (!work && !should_go_on(w, g, end))
-            break;
-        if (!work)
+        if (!work && has_more(w, g))
             continue;
+        if (!work)
+            break;
         if (work->is_wanted && !work->is_wanted(work)) {
             finish_with(work, BUSY, "nobody waits for it any more");
             continue;
@@ -377,52 +382,6 @@ void writer_free(struct writer *w)
     pthread_cond_destroy(&w->has_work);
     pthread_mutex_destroy(&w->mutex);
     free(w);
-}
-
-struct errand {
-    struct work work;
-    result (*run)(struct db *db, void *argument, struct err *e);
-    void *argument;
-    pthread_mutex_t mutex;
-    pthread_cond_t has_ended;
-    bool is_done;
-};
-
-static result errand_run(struct db *db, struct work *work, struct err *e)
-{
-    struct errand *errand = (struct errand *)work;
-    return errand->run(db, errand->argument, e);
-}
-
-static void errand_done(struct work *work, result outcome, const struct err *why)
-{
-    struct errand *errand = (struct errand *)work;
-    (void)outcome;
-    (void)why;
-    pthread_mutex_lock(&errand->mutex);
-    errand->is_done = true;
-    pthread_cond_signal(&errand->has_ended);
-    pthread_mutex_unlock(&errand->mutex);
-}
-
-result writer_do(struct writer *w, result (*run)(struct db *db, void *argument, struct err *e), void *argument,
-                 struct err *e)
-{
-    struct errand errand = {.work = {.run = errand_run, .done = errand_done, .is_step = true},
-                            .run = run,
-                            .argument = argument,
-                            .mutex = PTHREAD_MUTEX_INITIALIZER,
-                            .has_ended = PTHREAD_COND_INITIALIZER};
-    TRY(writer_submit(w, &errand.work, e));
-    pthread_mutex_lock(&errand.mutex);
-    while (!errand.is_done)
-        pthread_cond_wait(&errand.has_ended, &errand.mutex);
-    pthread_mutex_unlock(&errand.mutex);
-    pthread_cond_destroy(&errand.has_ended);
-    pthread_mutex_destroy(&errand.mutex);
-    if (!is_ok(errand.work.outcome) && e)
-        *e = errand.work.why;
-    return errand.work.outcome;
 }
 
 struct writer_stats writer_stats(struct writer *w)

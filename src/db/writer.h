@@ -1,5 +1,6 @@
 /* db/writer.h: the one writer. A thread takes what waits (at most 64 works or 5 ms), steps of jobs first, then first
  * come first served, each in a savepoint, and commits once: one fsync; answers leave after it (design 3.4).
+ * When fewer wait than were here when the last group ended, it gives them as long as a commit takes to come back.
  *
  * When COMMIT fails, or the store has rolled the whole group back by itself (a full disk), nothing of the group stands:
  * each work is run again alone, and one that fails again gets the store's error. */

@@ -63,11 +63,21 @@ void call_decode_query(struct gate_call *gc)
     (void)!is_ok(decode_query(c, gc->query, &gc->query_err));
 }
 
+/* A line end is a blank, too; 0: nothing but blanks. */
+static char first_byte(struct str text)
+{
+    size_t at = 0;
+    while (at < text.n && (text.p[at] == ' ' || text.p[at] == '\t' || text.p[at] == '\r' || text.p[at] == '\n'))
+        at++;
+    return at < text.n ? text.p[at] : 0;
+}
+
 enum body_kind { BODY_NOTHING, BODY_JSON, BODY_FORM, BODY_OTHER };
 
 static enum body_kind body_kind(const struct call *c, struct str text)
 {
-    if (str_trim(text).n == 0)
+    char first = first_byte(text);
+    if (!first)
         return BODY_NOTHING;
     if (c->face->body_rule == BODY_ALWAYS_JSON)
         return BODY_JSON;
@@ -81,8 +91,7 @@ static enum body_kind body_kind(const struct call *c, struct str text)
         return BODY_FORM;
     if (type.n > 0)
         return BODY_OTHER;
-    char first = str_trim(text).p[0];
-    return first == '{' || first == '[' || first == '\n' || first == '\r' ? BODY_JSON : BODY_FORM;
+    return first == '{' || first == '[' ? BODY_JSON : BODY_FORM;
 }
 
 static result decode_json(struct call *c, struct str text, void *into, struct err *e)

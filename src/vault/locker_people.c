@@ -54,6 +54,20 @@ static RESULT note_new_reader(struct db *db, struct arena *a, int64_t locker_id,
     return audience_grew_all(db, a, kept_by, how, e);
 }
 
+RESULT locker_role_grew(struct db *db, struct arena *a, int64_t role_number, struct str how, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(
+        db, a,
+        SQL("SELECT c.locker_id FROM locker_consumers c JOIN roles r ON r.id = c.role_id WHERE r.face = $1 AND "
+            "r.number = $2 ORDER BY c.locker_id",
+            P_INT(FACE_CONTROLROOM), P_INT(role_number)),
+        &r, e));
+    for (size_t i = 0; i < r.n; i++)
+        TRY(note_new_reader(db, a, row_int(&r, i, 0), how, e));
+    return SUCCESS;
+}
+
 RESULT locker_set_member(struct db *db, struct arena *a, const struct caller *who, int64_t id, int64_t user_id,
                          struct str permission, int64_t now, struct locker_member *ret, struct err *e)
 {

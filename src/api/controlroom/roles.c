@@ -1,6 +1,7 @@
 /* api/controlroom/roles.c: roles and permissions on the wire (controlroom-api 7.2, 7.3). */
 #include "api/controlroom/face.h"
 #include "identity/role.h"
+#include "vault/locker.h"
 
 /* ---- bodies ---- */
 
@@ -184,6 +185,8 @@ static result role_edit(struct call *c, struct err *e)
     TRY(call_body(c, &body, e));
     TRY(change_of(c, body, &with, e));
     TRY(role_update(c->db, c->arena, &c->who, FACE_CONTROLROOM, number, &with, c->now, e));
+    if (with.members.is_set || with.rights.is_set)
+        TRY(locker_role_grew(c->db, c->arena, number, S("its members or rights were changed"), e));
     return show(c, number, e);
 }
 

@@ -1,4 +1,5 @@
 /* api/controlroom/users.c: users on the wire (controlroom-api 7.1). */
+#include "accounts/request.h"
 #include "api/controlroom/face.h"
 #include "api/controlroom/user_object.h"
 #include "base/text.h"
@@ -7,6 +8,7 @@
 #include "identity/signin.h"
 #include "rotation/link.h"
 #include "vault/auto_login.h"
+#include "vault/locker.h"
 
 /* ---- bodies ---- */
 
@@ -149,6 +151,15 @@ static result user_show(struct call *c, struct err *e)
     return show(c, id, e);
 }
 
+/* A role that consumes a locker may show him what follows an account. */
+static result note_new_reader(struct call *c, const struct user_change *with, struct err *e)
+{
+    const int64_t *numbers = with->role_numbers.at;
+    for (size_t i = 0; i < with->role_numbers.n; i++)
+        TRY(locker_role_grew(c->db, c->arena, numbers[i], S("a user was given the role"), e));
+    return SUCCESS;
+}
+
 static result user_new(struct call *c, struct err *e)
 {
     const void *body;
@@ -157,7 +168,16 @@ static result user_new(struct call *c, struct err *e)
     TRY(call_body(c, &body, e));
     TRY(change_of(c, body, NULL, &with, e));
     TRY(user_create(c->db, c->arena, &c->who, &with, c->now, &id, e));
+    TRY(note_new_reader(c, &with, e));
     return show(c, id, e);
+}
+
+/* Disabling acts on both faces at once (keyturn-api 2.2). */
+static result end_requests(struct call *c, int64_t user_id, struct err *e)
+{
+    int64_t *ended;
+    size_t n;
+    return request_terminate(c->db, c->arena, 0, 0, user_id, c->now, &ended, &n, e);
 }
 
 static result user_edit(struct call *c, struct err *e)
@@ -172,6 +192,9 @@ static result user_edit(struct call *c, struct err *e)
     TRY(call_body(c, &body, e));
     TRY(change_of(c, body, &was, &with, e));
     TRY(user_update(c->db, c->arena, &c->who, id, &with, c->now, e));
+    TRY(note_new_reader(c, &with, e));
+    if (with.is_disabled.is_set && with.is_disabled.value)
+        TRY(end_requests(c, id, e));
     return show(c, id, e);
 }
 
