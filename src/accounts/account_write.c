@@ -26,6 +26,7 @@ static void complete_texts(struct managed_account *w, struct err *found)
     w->name = text_trim(text_or_empty(w->name));
     if (w->name.n == 0)
         err_add_line(found, "AccountName: is required");
+    check_no_control("AccountName", w->name, found);
     w->domain_name = text_or_empty(w->domain_name);
     w->distinguished_name = text_or_empty(w->distinguished_name);
     w->user_principal_name = text_or_empty(w->user_principal_name);

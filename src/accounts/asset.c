@@ -137,7 +137,10 @@ static result complete(struct db *db, struct arena *a, const struct asset *with,
     /* A system made in one step with its asset may be known by name alone (passwordsafe-api 6.9, 8.5). */
     if (ret->name.n == 0)
         return FAIL(e, INVALID, "IPAddress: is required");
-    return SUCCESS;
+    struct err found = {0};
+    check_no_control("AssetName", ret->name, &found);
+    check_no_control("DnsName", text_or_empty(ret->dns_name), &found);
+    return check_end(&found, e);
 }
 
 /* $1 to $14 of both statements. */

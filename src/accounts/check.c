@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "accounts/schedule.h"
+#include "base/text.h"
 #include "identity/rights.h"
 
 struct str text_or_empty(struct str s)
@@ -16,6 +17,12 @@ result check_end(const struct err *found, struct err *e)
     if (found->code == OK)
         return SUCCESS;
     return FAIL(e, INVALID, "%s", found->text);
+}
+
+void check_no_control(const char *field, struct str name, struct err *found)
+{
+    if (text_has_control(name))
+        err_add_line(found, "%s: control characters are not allowed", field);
 }
 
 result name_taken(const char *what, struct str name, struct err *e)

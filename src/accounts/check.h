@@ -8,6 +8,8 @@
 struct str text_or_empty(struct str s);
 /* INVALID with the lines that err_add_line put into *found, else success. */
 RESULT check_end(const struct err *found, struct err *e);
+/* Names end up in lines: of logs, of records, of what is sent to a host. Control characters are refused. */
+void check_no_control(const char *field, struct str name, struct err *found);
 /* CONFLICT "<A what> with the name '…' already exists." */
 RESULT name_taken(const char *what, struct str name, struct err *e);
 /* Does any row come? */

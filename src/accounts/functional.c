@@ -145,6 +145,8 @@ static result check(struct functional_account *w, const struct functional_secret
         w->display_name = w->account_name;
     if (w->account_name.n == 0)
         err_add_line(&found, "AccountName: is required");
+    check_no_control("AccountName", w->account_name, &found);
+    check_no_control("DisplayName", w->display_name, &found);
     if (w->domain_name.n && !p->has_domain)
         err_add_line(&found, "DomainName: not supported by this platform");
     check_elevation(&w->elevation_command, p->can_elevate, &found);

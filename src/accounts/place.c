@@ -48,6 +48,9 @@ result workgroup_create(struct db *db, struct arena *a, struct str name, int64_t
     struct str trimmed = text_trim(text_or_empty(name));
     if (trimmed.n == 0)
         return FAIL(e, INVALID, "Name: is required");
+    struct err found = {0};
+    check_no_control("Name", trimmed, &found);
+    TRY(check_end(&found, e));
     TRY(db_query(db, a,
                  SQL("INSERT INTO workgroups (name, name_key) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id",
                      P_TEXT(trimmed), P_TEXT(text_key(a, trimmed))),

@@ -17,6 +17,15 @@ struct str token_of_call(const struct call *c)
     return bearer.n ? bearer : STR_ABSENT;
 }
 
+void count_refusal(const struct call *c, struct str user_name, const char *what, const char *reason)
+{
+    struct audit_actor nobody = {.user_name = user_name,
+                                 .address = c->who.address,
+                                 .request_id = c->request_id,
+                                 .source = str_of(c->face->name)};
+    audit_refusal(c->service->audit, c->service->writer, nobody, what, reason);
+}
+
 result who_by_token(struct call *c, struct str token, bool both, struct caller *ret, struct err *e)
 {
     struct token_claims claims;

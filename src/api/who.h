@@ -8,6 +8,9 @@
 /* The token in X-Authorization, or in Authorization: Bearer; absent when there is none (an empty header is none). */
 struct str token_of_call(const struct call *c);
 
+/* A sign-in that failed, for the record: counted, and written without anybody waiting. `user_name` as it was sent. */
+void count_refusal(const struct call *c, struct str user_name, const char *what, const char *reason);
+
 /* By a Control Room token: fills *ret with the rights of that face, and of Password Safe too when `both`. */
 RESULT who_by_token(struct call *c, struct str token, bool both, struct caller *ret, struct err *e);
 
@@ -24,10 +27,10 @@ struct str session_cookie(const struct call *c); /* absent: none */
 bool is_from_foreign_page(const struct call *c);
 
 /* Is there anything on the call that might name somebody here? Sets c->needs_password_check when a password must be
- * hashed first. */
+ * hashed first, beside a cookie, too: whether that is any good only the store knows. */
 RESULT ps_look(struct call *c, struct err *e);
-/* The CPU part of a PS-Auth header with a password: on the pool. A right one is remembered for 60 s. UNAUTHENTICATED.
- */
+/* The CPU part of a PS-Auth header with a password: on the pool. A right one is remembered for 60 s. With a session
+ * that is good the header is not looked at, and c->needs_password_check is cleared. UNAUTHENTICATED. */
 RESULT ps_verify_password(struct call *c, struct err *e);
 /* On the writer, after ps_verify_password failed: count the guess. */
 RESULT ps_count_failure(struct call *c, struct err *e);

@@ -82,6 +82,17 @@ result ps_check_address(const struct call *c, const struct registration *r, stru
     return not_authenticated(e);
 }
 
+/* Outputs untouched on failure: the header may still name somebody else. */
+static result by_session(struct call *c, struct str cookie, struct caller *ret, struct err *e)
+{
+    struct caller who = *ret;
+    struct registration r;
+    TRY(alike(session_admit(c->db, c->arena, cookie, c->now, &who, &r, e), e));
+    TRY(ps_check_address(c, &r, e));
+    *ret = who;
+    return SUCCESS;
+}
+
 result ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration,
                        struct user *ret_user, struct err *e)
 {
@@ -105,30 +116,46 @@ static struct signin_claim claim_of(const struct call *c, const struct ps_auth *
                                  .registration_id = registration_id};
 }
 
+/* Who is not there costs the same time. */
+static result check_password(struct call *c, const struct ps_auth *h, struct err *e)
+{
+    struct registration r = {0};
+    struct user u;
+    struct signin_look look;
+    result known = ps_check_header(c, h, &r, &u, e);
+    if (known.code != UNAUTHENTICATED)
+        TRY(known);
+    if (!r.user_password_required)
+        return known;
+    struct signin_claim claim = claim_of(c, h, r.id);
+    TRY(signin_look(c->db, c->arena, &claim, c->now, &look, e));
+    if (look.must_wait)
+        return not_authenticated(e);
+    if (!is_ok(known) || !look.is_usable || look.password_hash.n == 0) {
+        password_verify_nobody(h->password);
+        return not_authenticated(e);
+    }
+    struct str hash = fingerprint(c->arena, h, &u, look.password_hash);
+    if (is_remembered(hash, c->now))
+        return SUCCESS;
+    if (!password_verify(look.password_hash, h->password))
+        return not_authenticated(e);
+    remember(hash, c->now);
+    return SUCCESS;
+}
+
 result ps_verify_password(struct call *c, struct err *e)
 {
     struct ps_auth h;
     bool is_there;
-    struct registration r;
-    struct user u;
-    struct signin_look look;
+    struct caller who = c->who;
+    struct str cookie = session_cookie(c);
+    if (cookie.n && is_ok(by_session(c, cookie, &who, e))) {
+        c->needs_password_check = false;
+        return SUCCESS;
+    }
     TRY(ps_auth_of_call(c, &h, &is_there, e));
-    TRY(ps_check_header(c, &h, &r, &u, e));
-    if (!r.user_password_required)
-        return SUCCESS;
-    if (!h.password)
-        return not_authenticated(e);
-    struct signin_claim claim = claim_of(c, &h, r.id);
-    TRY(signin_look(c->db, c->arena, &claim, c->now, &look, e));
-    if (look.must_wait || !look.is_usable)
-        return not_authenticated(e);
-    struct str hash = fingerprint(c->arena, &h, &u, look.password_hash);
-    if (is_remembered(hash, c->now))
-        return SUCCESS;
-    if (!password_verify(look.password_hash, h.password))
-        return not_authenticated(e);
-    remember(hash, c->now);
-    return SUCCESS;
+    return check_password(c, &h, e);
 }
 
 result ps_count_failure(struct call *c, struct err *e)
@@ -138,6 +165,7 @@ result ps_count_failure(struct call *c, struct err *e)
     if (!is_ok(ps_auth_of_call(c, &h, &is_there, e)) || !is_there)
         return SUCCESS;
     struct signin_claim claim = claim_of(c, &h, 0);
+    count_refusal(c, h.user_name, "signin", "wrong key, user or password");
     return signin_count_failure(c->db, c->arena, &claim, c->now, e);
 }
 
@@ -150,7 +178,7 @@ static result by_header(struct call *c, const struct ps_auth *h, struct caller *
     ret->password_at = 0;
     if (r.user_password_required) {
         struct signin_claim claim = claim_of(c, h, r.id);
-        if (!h->password)
+        if (!c->needs_password_check) /* never verified, so a wrong one was not counted either */
             return not_authenticated(e);
         TRY(signin_look(c->db, c->arena, &claim, c->now, &look, e));
         if (!is_remembered(fingerprint(c->arena, h, &u, look.password_hash), c->now))
@@ -176,13 +204,6 @@ bool is_from_foreign_page(const struct call *c)
         return false;
     ptrdiff_t at = str_find(origin, S("://"));
     return at < 0 || !str_equal_fold(str_sub(origin, (size_t)at + 3, origin.n), str_trim(call_header(c, S("Host"))));
-}
-
-static result by_session(struct call *c, struct str cookie, struct caller *ret, struct err *e)
-{
-    struct registration r;
-    TRY(alike(session_admit(c->db, c->arena, cookie, c->now, ret, &r, e), e));
-    return ps_check_address(c, &r, e);
 }
 
 static result by_bearer(struct call *c, struct str token, struct caller *ret, struct err *e)
@@ -225,12 +246,10 @@ result ps_look(struct call *c, struct err *e)
 {
     struct ps_auth h;
     bool is_there;
+    result taken_apart = ps_auth_of_call(c, &h, &is_there, e);
+    c->needs_password_check = is_ok(taken_apart) && is_there && h.password;
     if (session_cookie(c).n)
         return SUCCESS;
-    TRY(ps_auth_of_call(c, &h, &is_there, e));
-    if (is_there) {
-        c->needs_password_check = h.password != NULL;
-        return SUCCESS;
-    }
-    return token_of_call(c).n ? SUCCESS : not_authenticated(e);
+    TRY(taken_apart);
+    return is_there || token_of_call(c).n ? SUCCESS : not_authenticated(e);
 }

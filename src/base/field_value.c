@@ -52,6 +52,8 @@ static void store_text(struct decoder *d, const struct place *at, const struct f
         text = text_trim(text);
     int64_t length = (int64_t)text_length(text);
     const char *reason = f->check ? f->check(text) : NULL;
+    if (f->words && length == 0 && field_coerces(d))
+        return; /* typed clients send every field they know: an empty word is none (passwordsafe-api 1.7, 6.10.3) */
     if (f->max > 0 && length > f->max)
         bound_problem(d, at, "more", f->max, "characters");
     else if (length < f->min && (length > 0 || !f->required))

@@ -1,6 +1,4 @@
 /* base/json_write.c: the streaming JSON writer. */
-#include <inttypes.h>
-
 #include "base/json.h"
 #include "base/text.h"
 

@@ -75,14 +75,21 @@ static void free_calls(struct gate *g)
     }
 }
 
+void gate_drain(struct gate *g)
+{
+    if (g && g->prepare)
+        pool_free(g->prepare);
+    if (g && g->search)
+        pool_free(g->search);
+    if (g)
+        g->prepare = g->search = NULL;
+}
+
 void gate_free(struct gate *g)
 {
     if (!g)
         return;
-    if (g->prepare)
-        pool_free(g->prepare);
-    if (g->search)
-        pool_free(g->search);
+    gate_drain(g);
     for (unsigned i = 0; i < g->config.loops; i++)
         if (g->loop_readers[i])
             db_free(g->loop_readers[i]);

@@ -115,8 +115,8 @@ struct face_rules {
     /* Cheap look at who calls, on the loop, no store: is a well-formed credential there at all? UNAUTHENTICATED if not.
      */
     result (*look)(struct call *c, struct err *e);
-    /* look() found a password on the call itself (c->needs_password_check): verify it on the pool; and count a wrong
-     * one, on the writer. Both may be NULL. */
+    /* look() found a password on the call itself (c->needs_password_check): verify it on the pool, or clear the flag
+     * when something else on the call names its caller; and count a wrong one, on the writer. Both may be NULL. */
     result (*verify_password)(struct call *c, struct err *e);
     result (*count_failure)(struct call *c, struct err *e);
     /* Who calls, by the store, in this transaction: fills *ret. UNAUTHENTICATED, DENIED (cross-site). */
@@ -149,7 +149,7 @@ struct call {
     size_t param_count;
     void *prepared; /* by prepare, in `whole` */
     struct service *service;
-    bool needs_password_check; /* set by the face's look() */
+    bool needs_password_check; /* set by the face's look(); while it stands, identify() may go by that password */
     int64_t job_id;            /* parked on */
     bool was_parked;           /* this run is after the wait */
     bool has_timed_out;        /* … which ended without a report */
@@ -212,6 +212,9 @@ struct gate_config {
 /* Checks every row (INTERNAL names the first that forgot something), builds the router, opens a reader per loop, starts
  * the pools. */
 RESULT gate_new(const struct gate_config *config, struct gate **ret, struct err *e);
+/* Finish what the pools have; from here on only the writer may still hold calls. Before writer_free, which is before
+ * gate_free. */
+void gate_drain(struct gate *g);
 void gate_free(struct gate *g);
 /* http_config callbacks; context is the gate. */
 void gate_on_request(struct http_exchange *x, void *gate);

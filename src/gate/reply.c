@@ -17,7 +17,7 @@ static void write_secret(struct json_writer *w, const struct secret *s)
 
 static void must_reveal(const struct call *c)
 {
-    if (c->row->mode != REVEALS && c->row->mode != TARGETS)
+    if (c->row->mode != REVEALS)
         die("%s reveals a secret, but its mode is not REVEALS", c->row->path);
 }
 

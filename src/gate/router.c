@@ -101,6 +101,8 @@ static bool decode_segments(struct str path, struct arena *a, struct str *segmen
     struct str rest = str_sub(path, 1, path.n);
     if (rest.n > 0 && rest.p[rest.n - 1] == '/')
         rest.n--;
+    if (rest.n > 0 && rest.p[rest.n - 1] == '/')
+        return false;
     while (str_is_set(rest) && rest.n > 0) {
         struct str raw = str_cut(&rest, '/');
         if (n == SEGMENTS_MAX || raw.n == 0 || !percent_decode(a, raw, false, &segments[n]))

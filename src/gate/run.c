@@ -98,11 +98,16 @@ static result write_refuse(struct db *db, struct work *w, const struct err *why,
     return SUCCESS;
 }
 
-static void note_unauthenticated(struct gate_call *gc)
+/* Nobody waits for these, and the tick writes them (keyturn-api 2.7). */
+static void count_refusal_of_nobody(struct gate_call *gc)
 {
-    if (gc->outcome.code == UNAUTHENTICATED && !gc->call.row->refused)
-        audit_refusal(gc->gate->config.audit, gc->gate->config.writer, call_actor(&gc->call), "refused",
-                      "unauthenticated");
+    const char *reason = NULL;
+    if (gc->outcome.code == UNAUTHENTICATED)
+        reason = "unauthenticated";
+    else if (gc->outcome.code == DENIED && gc->call.who.user_id == 0)
+        reason = "denied";
+    if (reason && !gc->call.row->refused)
+        audit_refusal(gc->gate->config.audit, gc->gate->config.writer, call_actor(&gc->call), "refused", reason);
 }
 
 static void write_done(struct work *w, result outcome, const struct err *why)
@@ -111,7 +116,7 @@ static void write_done(struct work *w, result outcome, const struct err *why)
     gc->outcome = outcome;
     if (outcome.code != OK)
         gc->why = *why;
-    note_unauthenticated(gc);
+    count_refusal_of_nobody(gc);
     if (outcome.code == OK && gc->after_commit)
         gc->after_commit(gc->after_commit_argument);
     if (outcome.code == OK && gc->park_us > 0)
@@ -162,7 +167,7 @@ static void finish_read(struct gate_call *gc)
         call_park_now(gc);
         return;
     }
-    note_unauthenticated(gc);
+    count_refusal_of_nobody(gc);
     if (gc->outcome.code == OK || !is_refusal_recorded(gc, gc->outcome.code)) {
         call_finish(gc);
         return;
@@ -230,8 +235,6 @@ static result count_run(struct db *db, struct work *w, struct err *e)
 {
     struct gate_call *gc = of_work(w);
     gc->call.db = db;
-    audit_act(db, call_actor(&gc->call));
-    audit_note(db, "signin", false, NO_OBJECT, 0, S("wrong password in a PS-Auth header"));
     return gc->call.face->count_failure(&gc->call, e);
 }
 
@@ -248,6 +251,10 @@ static bool is_password_right(struct gate_call *gc, struct db *db)
     gc->call.db = NULL;
     if (gc->outcome.code == OK)
         return true;
+    if (gc->outcome.code != UNAUTHENTICATED) {
+        call_finish(gc);
+        return false;
+    }
     gc->work = (struct work){.run = count_run, .done = record_done, .bytes = 1024};
     struct err e;
     result submitted = writer_submit(gc->gate->config.writer, &gc->work, &e);

@@ -199,3 +199,20 @@ RESULT grant_check_role(struct db *db, struct arena *a, const struct grant *g, i
 {
     return check(db, a, g, load_role, role_id, true, e);
 }
+
+/* What such a session carries: the Password Safe groups of those users (keyturn-api 2.1). */
+RESULT grant_may_change_registration(struct db *db, struct arena *a, const struct grant *g, int64_t registration_id,
+                                     struct err *e)
+{
+    struct rows rows;
+    TRY(db_query(db, a,
+                 SQL("SELECT DISTINCT r.id FROM users u JOIN role_members o ON o.user_id = u.id JOIN roles r ON r.id ="
+                     " o.role_id AND r.face = $2 WHERE u.is_deleted = 0 AND (u.access_policy_id = $1 OR EXISTS"
+                     " (SELECT 1 FROM role_members m JOIN role_registrations x ON x.role_id = m.role_id"
+                     " WHERE m.user_id = u.id AND x.registration_id = $1)) ORDER BY r.id",
+                     P_INT(registration_id), P_INT(FACE_PASSWORDSAFE)),
+                 &rows, e));
+    for (size_t i = 0; i < rows.n; i++)
+        TRY(grant_may_change_role(db, a, g, row_int(&rows, i, 0), e));
+    return SUCCESS;
+}

@@ -23,6 +23,10 @@ RESULT grant_begin(struct db *db, struct arena *a, const struct caller *who, str
  */
 RESULT grant_may_change_user(struct db *db, struct arena *a, const struct grant *g, int64_t user_id, struct err *e);
 RESULT grant_may_change_role(struct db *db, struct arena *a, const struct grant *g, int64_t role_id, struct err *e);
+/* Whoever knows a registration's key, or may widen its rules, can sign in as anybody whom it admits: may the caller lay
+ * hands on all of those? Ask before its key is shown, rotated or its rules changed. */
+RESULT grant_may_change_registration(struct db *db, struct arena *a, const struct grant *g, int64_t registration_id,
+                                     struct err *e);
 
 /* The rights of this user as he is now (both faces, and roles on smart rules) are within the caller's. Where only the
  * reserved rights are missing and the exception holds, records right.granted. */

@@ -128,14 +128,6 @@ RESULT role_by_name(struct db *db, struct arena *a, enum face face, struct str n
     return one_role(db, a, &rows, face, ret, e);
 }
 
-RESULT role_is_builtin(struct db *db, struct arena *a, int64_t role_id, bool *ret, struct err *e)
-{
-    struct rows rows;
-    TRY(db_query_one(db, a, SQL("SELECT is_builtin FROM roles WHERE id = $1", P_INT(role_id)), "Role", &rows, e));
-    *ret = row_flag(&rows, 0, 0);
-    return SUCCESS;
-}
-
 RESULT role_list(struct db *db, struct arena *a, enum face face, const struct listing *l, struct counts *ret_counts,
                  struct role **ret, size_t *ret_n, struct err *e)
 {

@@ -33,7 +33,6 @@ RESULT role_get(struct db *db, struct arena *a, enum face face, int64_t number, 
 /* By name, any case; on the Control Room face built-in aliases too (AAE_Locker, AAE_Locker_Admin: controlroom-api 3).
  */
 RESULT role_by_name(struct db *db, struct arena *a, enum face face, struct str name, struct role *ret, struct err *e);
-RESULT role_is_builtin(struct db *db, struct arena *a, int64_t role_id, bool *ret, struct err *e);
 
 struct role_change {
     struct str name, description;

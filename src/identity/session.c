@@ -45,6 +45,8 @@ static RESULT admit(struct db *db, struct arena *a, const char *kind, struct str
                      " JOIN users u ON u.id = s.user_id AND u.is_deleted = 0 AND u.is_disabled = 0"
                      " AND u.is_quarantined = 0 JOIN registrations g ON g.id = s.registration_id AND g.is_active = 1"
                      " AND g.key_version = s.key_version"
+                     " AND (s.kind = 'session' OR u.access_policy_id = g.id)"
+                     " AND (s.password_at <> 0 OR g.user_password_required = 0 OR g.type <> 'apikeypolicy')"
                      " WHERE s.hash = $1 AND s.kind = $2 AND s.ends_at > $3 AND s.used_at > $4",
                      P_BLOB(hash), P_TEXT(str_of(kind)), P_INT(now), P_INT(used_after)),
                  &rows, e));

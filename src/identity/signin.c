@@ -153,17 +153,15 @@ static RESULT check_user(struct db *db, struct arena *a, const struct signin_cla
     return SUCCESS;
 }
 
-static RESULT remember(struct db *db, const struct guesses *g, bool is_first, int64_t now, struct err *e)
+/* Only what proves who he is clears him of guesses: a registration that asks for no password lets in by any name. */
+static RESULT clear_of_guesses(struct db *db, const struct guesses *g, int64_t now, struct err *e)
 {
     TRY(db_run(db, SQL("DELETE FROM guesses WHERE kind = 'pair' AND who = $1", P_TEXT(g->who[PAIR])), e));
-    TRY(db_run(db,
-               SQL("INSERT INTO known_addresses (user_id, address, last_at) VALUES ($1, $2, $3)"
-                   " ON CONFLICT (user_id, address) DO UPDATE SET last_at = $3",
-                   P_INT(g->user_id), P_TEXT(g->who[ADDRESS]), P_INT(now)),
-               e));
-    if (!is_first)
-        return SUCCESS;
-    return db_run(db, SQL("UPDATE users SET last_login_at = $2 WHERE id = $1", P_INT(g->user_id), P_INT(now)), e);
+    return db_run(db,
+                  SQL("INSERT INTO known_addresses (user_id, address, last_at) VALUES ($1, $2, $3)"
+                      " ON CONFLICT (user_id, address) DO UPDATE SET last_at = $3",
+                      P_INT(g->user_id), P_TEXT(g->who[ADDRESS]), P_INT(now)),
+                  e);
 }
 
 RESULT signin_record(struct db *db, struct arena *a, const struct signin_claim *claim, const struct signin_look *look,
@@ -179,7 +177,11 @@ RESULT signin_record(struct db *db, struct arena *a, const struct signin_claim *
     TRY(check_user(db, a, claim, look, &is_fine, e));
     if (!is_fine)
         return FAIL(e, UNAUTHENTICATED, "Invalid credentials");
-    return remember(db, &g, claim->is_first, now, e);
+    if (claim->password || claim->api_key)
+        TRY(clear_of_guesses(db, &g, now, e));
+    if (!claim->is_first)
+        return SUCCESS;
+    return db_run(db, SQL("UPDATE users SET last_login_at = $2 WHERE id = $1", P_INT(g.user_id), P_INT(now)), e);
 }
 
 static int64_t wait_after(enum counter c, int64_t failures)

@@ -36,8 +36,8 @@ RESULT signin_look(struct db *db, struct arena *a, const struct signin_claim *cl
 /* Decide: `was_right` is what the hash said against the look's. UNAUTHENTICATED (all alike) when it was wrong, when the
  * user may not sign in or has another password by now, and when other failures have made him wait since the look, were
  * the guess right or wrong: of any number of guesses at once only so many are answered. A failure is not counted here,
- * for the work's savepoint goes: call signin_count_failure from work.refuse. Success forgets the pair's failures,
- * remembers the address and, on a first call, moves last_login_at. */
+ * for the work's savepoint goes: call signin_count_failure from work.refuse. Success by a password or an API key
+ * forgets the pair's failures and remembers the address; any, on a first call, moves last_login_at. */
 RESULT signin_record(struct db *db, struct arena *a, const struct signin_claim *claim, const struct signin_look *look,
                      bool was_right, int64_t now, struct err *e);
 /* Nothing is counted against a pair or an address that has to wait: what was refused unseen is no guess. */

@@ -69,6 +69,8 @@ result options_parse(int argc, char *const *argv, struct options *ret, struct er
         const struct option_row *row = find_row(name);
         if (!row)
             return FAIL(e, INVALID, "%.*s: no such option; see keyturn --help", STR_ARG(name));
+        if (row->is_flag && equals > 0)
+            return FAIL(e, INVALID, "%s takes no value: it is given or not", row->name);
         if (row->is_flag) {
             *(bool *)((char *)ret + row->offset) = true;
             continue;

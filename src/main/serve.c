@@ -199,11 +199,12 @@ static void stop_all(struct server *s)
             (!is_ok(writer_do(s->writer, note_stop, s, &e)) || !is_ok(audit_checkpoint(s->audit, s->writer, &e))))
             log_warning("no checkpoint at stop: %s", e.text);
     }
+    gate_drain(s->gate);
+    if (s->writer)
+        writer_free(s->writer); /* its last works still answer through gate and http */
     gate_free(s->gate);
     if (s->http)
         http_server_free(s->http);
-    if (s->writer)
-        writer_free(s->writer);
     if (s->audit)
         audit_free(s->audit);
     if (s->tokens)

@@ -87,8 +87,10 @@ static result signin_prepare(struct call *c, struct err *e)
     TRY(read_claim(c, t, &claims, e));
     c->who.name = t->claim.user_name;
     TRY(signin_look(c->db, c->whole, &t->claim, c->now, &t->look, e));
-    if (t->look.must_wait)
+    if (t->look.must_wait) {
+        count_refusal(c, t->claim.user_name, "signin", "has to wait");
         return invalid_credentials(e);
+    }
     TRY(check_secret(c, t, e));
     if (t->was_right) {
         claims.api_key_id = t->api_key_id;
@@ -159,12 +161,7 @@ static result signin_refused(struct call *c, struct err *e)
     const struct attempt *t = c->prepared;
     if (!t->has_failed)
         return SUCCESS;
-    struct audit_actor actor = {.user_name = t->claim.user_name,
-                                .address = c->who.address,
-                                .request_id = c->request_id,
-                                .source = str_of(c->face->name)};
-    audit_refusal(c->service->audit, c->service->writer, actor, "signin",
-                  t->claim.api_key ? "wrong API key" : "wrong password");
+    count_refusal(c, t->claim.user_name, "signin", t->claim.api_key ? "wrong API key" : "wrong password");
     return signin_count_failure(c->db, c->arena, &t->claim, c->now, e);
 }
 

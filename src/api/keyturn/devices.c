@@ -1,6 +1,7 @@
 /* api/keyturn/devices.c: devices, and the login that each hands out to its own machine (keyturn-api 7). */
 #include "api/keyturn/face.h"
 #include "api/keyturn/list.h"
+#include "api/who.h"
 #include "identity/device.h"
 #include "identity/signin.h"
 #include "vault/auto_login.h"
@@ -236,11 +237,7 @@ static result device_login_refused(struct call *c, struct err *e)
     struct signin_claim claim = {.address = c->who.address};
     result known = device_by_key(c->db, c->arena, device_key_of_call(c), &d, e);
     if (known.code == UNAUTHENTICATED) {
-        struct audit_actor nobody = {.user_name = S(""),
-                                     .address = c->who.address,
-                                     .request_id = c->request_id,
-                                     .source = str_of(c->face->name)};
-        audit_refusal(c->service->audit, c->service->writer, nobody, "refused", "unauthenticated");
+        count_refusal(c, S(""), "refused", "unauthenticated");
         return signin_count_failure(c->db, c->arena, &claim, c->now, e);
     }
     TRY(known);

@@ -21,11 +21,18 @@ static result not_signed_in(struct err *e)
     return FAIL(e, UNAUTHENTICATED, "Not authenticated");
 }
 
+/* Our tokens have three parts; the bearer tokens of the Password Safe face have one. */
+static bool is_controlroom_token(struct str token)
+{
+    ptrdiff_t first = str_find_char(token, '.');
+    return first > 0 && str_find_char(str_sub(token, (size_t)first + 1, token.n), '.') > 0;
+}
+
 static result look(struct call *c, struct err *e)
 {
     if (c->row->may.who == WHO_DEVICE)
         return device_key_of_call(c).n ? SUCCESS : not_signed_in(e);
-    return token_of_call(c).n ? SUCCESS : ps_look(c, e);
+    return is_controlroom_token(token_of_call(c)) ? SUCCESS : ps_look(c, e);
 }
 
 /* A device acts as its default user; which device it is stands in the record's detail. */
@@ -42,13 +49,6 @@ static result identify_device(struct call *c, struct caller *ret, struct err *e)
     ret->name = d.default_user_name;
     ret->signed_in_on = FACE_KEYTURN;
     return SUCCESS;
-}
-
-/* Our tokens have three parts; the bearer tokens of the Password Safe face have one. */
-static bool is_controlroom_token(struct str token)
-{
-    ptrdiff_t first = str_find_char(token, '.');
-    return first > 0 && str_find_char(str_sub(token, (size_t)first + 1, token.n), '.') > 0;
 }
 
 result keyturn_identify(struct call *c, struct caller *ret, struct err *e)

@@ -249,6 +249,19 @@ static result check_links(struct call *c, const struct managed_account *before, 
     return SUCCESS;
 }
 
+/* A change that is under way goes on under the name that it began with. */
+static result check_name(struct call *c, const struct managed_account *before, const struct managed_account *m,
+                         struct err *e)
+{
+    struct job open;
+    if (str_equal(m->name, before->name))
+        return SUCCESS;
+    TRY(job_open_change(c->db, c->arena, m->id, &open, e));
+    if (!open.id || str_equal(open.state, S("queued")))
+        return SUCCESS;
+    return FAIL(e, CONFLICT, "AccountName: this account has an unfinished job: %" PRId64, open.id);
+}
+
 /* What the server had queued by itself is not wanted any more (8.4). */
 static result drop_own_change(struct call *c, const struct managed_account *before, const struct managed_account *m,
                               struct err *e)
@@ -273,6 +286,7 @@ static result account_edit(struct call *c, struct err *e)
     m = before;
     TRY(take_body(&m, in, e));
     TRY(check_links(c, &before, &m, e));
+    TRY(check_name(c, &before, &m, e));
     TRY(account_update(c->db, c->arena, &m, c->now, e));
     TRY(drop_own_change(c, &before, &m, e));
     if (has_secret(in)) {

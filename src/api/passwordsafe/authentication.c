@@ -154,11 +154,7 @@ static result signin_refused(struct call *c, struct err *e)
     const struct attempt *t = c->prepared;
     if (!t->has_failed)
         return SUCCESS;
-    struct audit_actor actor = {.user_name = t->has_header ? t->header.user_name : S(""),
-                                .address = c->who.address,
-                                .request_id = c->request_id,
-                                .source = str_of(c->face->name)};
-    audit_refusal(c->service->audit, c->service->writer, actor, "signin",
+    count_refusal(c, t->has_header ? t->header.user_name : S(""), "signin",
                   t->has_header ? "wrong key, user or password" : "wrong token");
     struct signin_claim claim = claim_of(c, t, NULL);
     return signin_count_failure(c->db, c->arena, &claim, c->now, e);
@@ -295,10 +291,8 @@ static result token_refused(struct call *c, struct err *e)
     struct err why;
     if (!is_ok(read_token_body(c, &in, &why)))
         return SUCCESS;
-    struct audit_actor actor = {
-        .user_name = S(""), .address = c->who.address, .request_id = c->request_id, .source = str_of(c->face->name)};
     struct signin_claim claim = address_claim(c);
-    audit_refusal(c->service->audit, c->service->writer, actor, "token.create", "wrong client id or secret");
+    count_refusal(c, S(""), "token.create", "wrong client id or secret");
     return signin_count_failure(c->db, c->arena, &claim, c->now, e);
 }
 

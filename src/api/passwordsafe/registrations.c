@@ -1,6 +1,7 @@
 /* api/passwordsafe/registrations.c: what makes this API reachable: keys, and policies for application users
  * (passwordsafe-api 2.1). */
 #include "api/passwordsafe/face.h"
+#include "identity/grant.h"
 #include "identity/registration.h"
 
 enum { SWITCHES = 4 };
@@ -160,12 +161,21 @@ static result registration_new(struct call *c, struct err *e)
     return answer(c, id, e);
 }
 
+/* Its key is as good as the password of everybody whom it admits (I10). */
+static result may_hold(struct call *c, int64_t id, struct err *e)
+{
+    struct grant grant;
+    TRY(grant_begin(c->db, c->arena, &c->who, &grant, e));
+    return grant_may_change_registration(c->db, c->arena, &grant, id, e);
+}
+
 static result registration_edit(struct call *c, struct err *e)
 {
     const void *body;
     struct registration r;
     struct registration_change with;
     TRY(registration_of_param(c, &r, e));
+    TRY(may_hold(c, r.id, e));
     TRY(call_body(c, &body, e));
     TRY(change_of(change_fields, body, &with, e));
     TRY(registration_update(c->db, c->arena, r.id, &with, c->now, e));
@@ -176,6 +186,7 @@ static result registration_remove(struct call *c, struct err *e)
 {
     struct registration r;
     TRY(registration_of_param(c, &r, e));
+    TRY(may_hold(c, r.id, e));
     TRY(registration_delete(c->db, r.id, e));
     reply_none(c, 200);
     return SUCCESS;
@@ -186,6 +197,7 @@ static result key_show(struct call *c, struct err *e)
     struct registration r;
     struct secret *key;
     TRY(registration_of_param(c, &r, e));
+    TRY(may_hold(c, r.id, e));
     TRY(registration_key(c->db, c->arena, c->service->keys, r.id, &key, e));
     reply_secret(c, key);
     return SUCCESS;
@@ -196,6 +208,7 @@ static result key_rotate(struct call *c, struct err *e)
     struct registration r;
     struct secret *key;
     TRY(registration_of_param(c, &r, e));
+    TRY(may_hold(c, r.id, e));
     TRY(registration_rotate(c->db, c->arena, c->service->keys, r.id, &key, e));
     reply_secret(c, key);
     return SUCCESS;

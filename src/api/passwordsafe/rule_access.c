@@ -85,6 +85,8 @@ result may_give_level(struct call *c, int64_t rule_id, int64_t level, struct err
     enum level own;
     size_t n;
     TRY(rule_get(c->db, c->arena, rule_id, &rule, e));
+    if (level != LEVEL_NONE && level != LEVEL_READ && level != LEVEL_WRITE)
+        return FAIL(e, INVALID, "AccessLevelID: must be 0, 1 or 3");
     TRY(rule_level(c->db, c->arena, &c->who, rule_id, &own, e));
     if ((int64_t)own >= level)
         return SUCCESS;

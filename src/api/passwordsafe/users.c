@@ -2,6 +2,7 @@
 #include "accounts/request.h"
 #include "api/passwordsafe/groups.h"
 #include "crypto/password.h"
+#include "identity/registration.h"
 #include "identity/user.h"
 #include "rotation/link.h"
 #include "vault/auto_login.h"
@@ -195,9 +196,24 @@ static result check_new(const struct user_body *in, bool is_application, struct 
         return FAIL(e, INVALID, "UserType: %.*s is not supported", STR_ARG(in->user_type));
     if (is_person && secret_length(in->password) == 0)
         return FAIL(e, INVALID, "Password: is required");
-    if (is_application && !in->access_policy_id.is_set)
+    if (is_application && (!in->access_policy_id.is_set || in->access_policy_id.value == 0))
         return FAIL(e, INVALID, "AccessPolicyID: is required");
     return SUCCESS;
+}
+
+/* A number that leads nowhere would make a user who can never sign in. */
+static result check_policy(struct call *c, const struct user_body *in, struct err *e)
+{
+    struct registration r;
+    struct err why;
+    if (!in->access_policy_id.is_set || in->access_policy_id.value == 0)
+        return SUCCESS;
+    result found = registration_get(c->db, c->arena, in->access_policy_id.value, &r, &why);
+    if (found.code == NOT_FOUND || (is_ok(found) && !str_equal(r.type, S("apiaccesspolicy"))))
+        return FAIL(e, INVALID, "AccessPolicyID: there is no such access policy");
+    if (!is_ok(found))
+        *e = why;
+    return found;
 }
 
 /* An application user gets his id and secret with his answer, and never again. */
@@ -212,6 +228,7 @@ static result make(struct call *c, const struct list *groups, struct err *e)
     const struct user_body *in = body;
     bool is_application = str_equal(in->user_type, S("Application"));
     TRY(check_new(in, is_application, e));
+    TRY(check_policy(c, in, e));
     struct user_change with = change_of(c, in);
     with.user_type = is_application ? S("Application") : S("BeyondInsight");
     with.group_numbers = *groups;
@@ -257,6 +274,7 @@ static result user_edit(struct call *c, struct err *e)
     const struct user_body *in = body;
     if (in->user_type.n && !str_equal(in->user_type, u.user_type))
         return FAIL(e, INVALID, "UserType: cannot be changed");
+    TRY(check_policy(c, in, e));
     struct user_change with = change_of(c, in);
     TRY(user_update(c->db, c->arena, &c->who, u.id, &with, c->now, e));
     if (with.is_disabled.is_set && with.is_disabled.value)

@@ -32,6 +32,17 @@ static void numbers_are_exact(void **state)
     assert_false(str_to_int(STR_ABSENT, 0, 7, &value));
 }
 
+static void numbers_come_back_from_text(void **state)
+{
+    static const int64_t values[] = {INT64_MIN, INT64_MIN + 1, -10, -9, -1, 0, 1, 9, 10, 99, 100, INT64_MAX};
+    (void)state;
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char room[INT_TEXT_BYTES], expected[32];
+        snprintf(expected, sizeof(expected), "%lld", (long long)values[i]);
+        assert_true(str_equal(str_from_int(values[i], room), str_of(expected)));
+    }
+}
+
 static void absent_equals_empty(void **state)
 {
     (void)state;
@@ -93,5 +104,6 @@ static void slices_are_clamped(void **state)
 }
 
 RUN(cmocka_unit_test(numbers_are_exact), cmocka_unit_test(absent_equals_empty), cmocka_unit_test(folding_is_ascii_only),
-    cmocka_unit_test(parts_are_found), cmocka_unit_test(cutting_ends_with_absent),
-    cmocka_unit_test(trimming_stays_inside), cmocka_unit_test(slices_are_clamped))
+    cmocka_unit_test(parts_are_found), cmocka_unit_test(numbers_come_back_from_text),
+    cmocka_unit_test(cutting_ends_with_absent), cmocka_unit_test(trimming_stays_inside),
+    cmocka_unit_test(slices_are_clamped))

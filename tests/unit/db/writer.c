@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "task.h"
 
 static void steps_go_first(void **state)
@@ -320,6 +321,41 @@ static void without_records_nothing_stands(void **state)
 
 #define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
 
+/* Each of many comes back as soon as it is answered, as clients do: the groups must stay large. Then one comes alone:
+ * it must not be held up by those that do not come again. */
+static void company_is_waited_for_once(void **state)
+{
+    enum { CLIENTS = 16, ROUNDS = 5 };
+    struct scene *s = scene_new(*state, NULL);
+    struct task tasks[ROUNDS][CLIENTS], last;
+    int64_t next = 1;
+    scene_hold(s);
+    for (size_t round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < CLIENTS; i++)
+            task_init(&tasks[round][i], s, next++);
+    for (size_t i = 0; i < CLIENTS; i++)
+        task_submit(&tasks[0][i]);
+    scene_release(s);
+    for (size_t round = 1; round < ROUNDS; round++)
+        for (size_t i = 0; i < CLIENTS; i++) {
+            task_wait(&tasks[round - 1][i]);
+            task_submit(&tasks[round][i]);
+        }
+    for (size_t i = 0; i < CLIENTS; i++)
+        task_wait(&tasks[ROUNDS - 1][i]);
+    struct writer_stats before = writer_stats(s->writer);
+    assert_int_equal(before.works, ROUNDS * CLIENTS + 1);
+    assert_true(before.commits <= ROUNDS * CLIENTS / 2);
+    int64_t start = clock_monotonic();
+    task_init(&last, s, next);
+    task_submit(&last);
+    task_wait(&last);
+    assert_true(clock_monotonic() - start < SECONDS);
+    assert_int_equal(last.outcome, OK);
+    assert_int_equal(writer_stats(s->writer).commits, before.commits + 1);
+    scene_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +367,7 @@ int main(void)
         WITH_STORE(stopping_finishes_what_waits),
         WITH_STORE(many_threads_share_commits),
         WITH_STORE(hooks_follow_the_group),
+        WITH_STORE(company_is_waited_for_once),
         WITH_STORE(without_records_nothing_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

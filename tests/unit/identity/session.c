@@ -139,6 +139,18 @@ static void it_ends_with_what_it_stands_on(void **state)
     assert_int_equal(admit_at(f, &s, NOW), UNAUTHENTICATED);
 }
 
+static void it_ends_when_a_password_is_asked_for_by_now(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s = make_scene(f), without = s;
+    struct registration_change asks = {.user_password_required = {true, true}};
+    MUST(session_create(f->db, f->a, s.user, &s.registration, 0, NOW, &without.id, &f->e));
+    assert_int_equal(admit_at(f, &without, NOW), OK);
+    MUST(registration_update(f->db, f->a, s.registration.id, &asks, NOW, &f->e));
+    assert_int_equal(admit_at(f, &without, NOW), UNAUTHENTICATED);
+    assert_int_equal(admit_at(f, &s, NOW), OK);
+}
+
 struct client {
     int64_t user, policy;
     struct str id;
@@ -200,7 +212,7 @@ static void a_bearer_ends_with_what_it_stands_on(void **state)
     struct secret *token, *none, *key;
     struct caller who = {0};
     struct registration r;
-    int64_t keyed;
+    int64_t keyed, other;
     assert_int_equal(ask(f, &c, true, &token), OK);
     MUST(user_new_client_secret(f->db, f->a, NULL, c.user, NOW, &c.id, &c.secret, &f->e));
     EXPECT(UNAUTHENTICATED, bearer_admit(f->db, f->a, opened(token), NOW, &who, &r, &f->e));
@@ -212,6 +224,15 @@ static void a_bearer_ends_with_what_it_stands_on(void **state)
     assert_int_equal(ask(f, &c, true, &none), UNAUTHENTICATED);
     MUST(user_update(f->db, f->a, NULL, c.user, &on, NOW, &f->e));
     assert_int_equal(ask(f, &c, true, &token), OK);
+    /* Under another policy other addresses may be allowed; what was given under the first one ends. */
+    struct registration_change second = {
+        .name = S("second"), .type = S("apiaccesspolicy"), .is_active = {true, true}, .token_minutes = {true, 5}};
+    MUST(registration_create(f->db, f->a, f->keys, &second, NULL, NOW, &other, &none, &f->e));
+    MUST(user_update(f->db, f->a, NULL, c.user, &(struct user_change){.access_policy_id = {true, other}}, NOW, &f->e));
+    EXPECT(UNAUTHENTICATED, bearer_admit(f->db, f->a, opened(token), NOW, &who, &r, &f->e));
+    MUST(user_update(f->db, f->a, NULL, c.user, &(struct user_change){.access_policy_id = {true, c.policy}}, NOW,
+                     &f->e));
+    MUST(bearer_admit(f->db, f->a, opened(token), NOW, &who, &r, &f->e));
     struct registration_change inactive = {.is_active = {true, false}};
     MUST(registration_update(f->db, f->a, c.policy, &inactive, NOW, &f->e));
     EXPECT(UNAUTHENTICATED, bearer_admit(f->db, f->a, opened(token), NOW, &who, &r, &f->e));
@@ -231,8 +252,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
     const struct CMUnitTest tests[] = {
-        TEST(a_session_says_whose_it_is),           TEST(it_ends_when_idle_and_after_twelve_hours),
-        TEST(it_ends_with_what_it_stands_on),       TEST(a_bearer_lives_as_long_as_its_policy_says),
+        TEST(a_session_says_whose_it_is),
+        TEST(it_ends_when_idle_and_after_twelve_hours),
+        TEST(it_ends_when_a_password_is_asked_for_by_now),
+        TEST(it_ends_with_what_it_stands_on),
+        TEST(a_bearer_lives_as_long_as_its_policy_says),
         TEST(a_bearer_ends_with_what_it_stands_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

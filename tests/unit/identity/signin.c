@@ -63,6 +63,26 @@ static void the_pair_waits_from_the_fifth(void **state)
     assert_int_equal(sign_in(f, "admin", AWAY, now), OK);
 }
 
+/* A registration that asks for no password lets in by any name. */
+static void what_proves_nothing_clears_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct signin_claim by_name = claim_of(f, "admin", AWAY), by_key = by_name;
+    by_name.password = by_key.password = NULL;
+    by_key.api_key = secret_of(f, "key");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(guess(f, "admin", AWAY, NOW), UNAUTHENTICATED);
+    assert_int_equal(attempt(f, &by_name, true, NOW), OK);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM known_addresses"), 0);
+    assert_true(user_of(f, f->admin).last_login_at == NOW);
+    assert_int_equal(guess(f, "admin", AWAY, NOW), UNAUTHENTICATED);
+    assert_int_equal(guess(f, "admin", AWAY, NOW), BUSY);
+    assert_int_equal(attempt(f, &by_key, true, NOW + SECONDS), OK);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM known_addresses"), 1);
+    assert_int_equal(guess(f, "admin", AWAY, NOW + SECONDS), UNAUTHENTICATED);
+    assert_int_equal(guess(f, "admin", AWAY, NOW + SECONDS), UNAUTHENTICATED);
+}
+
 static void no_spelling_gives_fresh_guesses(void **state)
 {
     struct fixture *f = *state;
@@ -310,17 +330,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
     const struct CMUnitTest tests[] = {
-        TEST(the_pair_waits_from_the_fifth),
-        TEST(no_spelling_gives_fresh_guesses),
-        TEST(unknown_names_wait_alike),
-        TEST(an_address_is_refused_for_an_hour),
-        TEST(a_hundred_an_hour_are_not_too_many),
-        TEST(keys_without_a_name_count_by_address),
-        TEST(the_user_is_delayed_never_refused),
-        TEST(who_may_not_sign_in_is_refused_alike),
-        TEST(a_registration_is_asked_again),
-        TEST(parallel_guesses_are_not_all_answered),
-        TEST(what_is_over_is_dropped),
+        TEST(what_proves_nothing_clears_nobody),     TEST(the_pair_waits_from_the_fifth),
+        TEST(no_spelling_gives_fresh_guesses),       TEST(unknown_names_wait_alike),
+        TEST(an_address_is_refused_for_an_hour),     TEST(a_hundred_an_hour_are_not_too_many),
+        TEST(keys_without_a_name_count_by_address),  TEST(the_user_is_delayed_never_refused),
+        TEST(who_may_not_sign_in_is_refused_alike),  TEST(a_registration_is_asked_again),
+        TEST(parallel_guesses_are_not_all_answered), TEST(what_is_over_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
