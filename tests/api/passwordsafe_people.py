@@ -1,5 +1,6 @@
 """tests/api/passwordsafe_people.py: people, groups and accounts for the tests of the Password Safe face, each made through that face."""
 import itertools
+import re
 import sqlite3
 
 from support import PS, Client, PasswordSafe, ok
@@ -33,6 +34,16 @@ def recorded(server, kind, number):
     try:
         return [(what, bool(success), user) for what, success, user in db.execute(
             "SELECT what, is_success, user_name FROM audit_rows WHERE object_kind = ? AND object_id = ? ORDER BY id", (kind, number))]
+    finally:
+        db.close()
+
+
+def statement(server, text, values=()):
+    """What no call of this version sets: access policies, and the clock of a request."""
+    db = sqlite3.connect(f"{server.data}/keyturn.db", timeout=30)
+    try:
+        db.execute(text, values)
+        db.commit()
     finally:
         db.close()
 
@@ -94,6 +105,14 @@ class People:
         made = ok(self.boss.post("/ApiRegistrations", body), 201)
         return made["ID"], ok(self.boss.get(f"/ApiRegistrations/{made['ID']}/Key"))
 
+    def policy_with(self, approvers=0, reason=False):
+        """An access policy; no call of this version makes one."""
+        number = 7000 + next(NUMBERS)
+        statement(self.server, "INSERT INTO access_policies (id, name, name_key, min_approvers, max_concurrent, require_reason) VALUES (?, ?, ?, ?, 1, ?)",
+                  (number, f"policy {number}", f"policy {number}", approvers, int(reason)))
+        assert number in [row["AccessPolicyID"] for row in ok(self.boss.get("/AccessPolicies"))]
+        return number
+
     # -- accounts; nothing listens on their system's port
 
     def functional(self, platform=2):
@@ -149,3 +168,26 @@ def somebody(server, authorization=None, **headers):
 
 def sign_in(server, authorization, **headers):
     return somebody(server, authorization, **headers).post(PS + "/Auth/SignAppin")
+
+
+# -- requests
+
+def body_for(account, **more):
+    return dict({"SystemID": account.system, "AccountID": account.id, "DurationMinutes": 30}, **more)
+
+
+def ask(client, account, status=201, **more):
+    answer = client.post("/Requests", body_for(account, **more))
+    if status in (200, 201):
+        assert answer.status_code == status and re.fullmatch("[0-9]+", answer.text), (answer.status_code, answer.text)
+        return int(answer.text)
+    return refused(answer, status)
+
+
+def mine(client, query=""):
+    return [row["RequestID"] for row in ok(client.get(f"/Requests{query}"))]
+
+
+def checkin(client, number, **more):
+    answer = client.put(f"/Requests/{number}/Checkin", **more)
+    assert (answer.status_code, answer.content) == (204, b"")

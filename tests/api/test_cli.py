@@ -290,6 +290,13 @@ def test_plain_http_stays_at_home_unless_it_is_allowed(store, url):
     store.stop()
 
 
+@pytest.mark.parametrize("value", ["no", "false", ""])
+def test_a_switch_takes_no_value(store, value):
+    """Nobody who writes =no may get it switched on."""
+    answer = keyturn("serve", "--data", store.data, "--listen", "http://0.0.0.0:0", f"--allow-plain-http={value}")
+    one_sentence(answer, "serve", "takes no value")
+
+
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1:0", "127.0.0.1:0", "http://127.0.0.1", "http://127.0.0.1:70000", "http://127.0.0.1:0/path", "http://", "http://example.org:0"])
 def test_a_listen_url_that_is_none_is_refused(store, url):
     answer = keyturn("serve", "--data", store.data, "--listen", url)

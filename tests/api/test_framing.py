@@ -164,8 +164,6 @@ REFUSED = {
     "http/1.1 in small letters": (400, b"GET /api/v1/health/live http/1.1\r\n" + HOST + b"\r\n"),
     "CONNECT": ((400, 405), b"CONNECT 127.0.0.1:22 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "CONNECT with a path": (405, b"CONNECT /api/v1/health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
-    "TRACE": (405, b"TRACE /api/v1/health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
-    "OPTIONS": (405, b"OPTIONS /api/v1/health/live HTTP/1.1\r\n" + HOST + b"Origin: https://example.org\r\nAccess-Control-Request-Method: POST\r\n\r\n"),
     "a method of nobody": (501, b"FROBNICATE /api/v1/health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a method in small letters": ((400, 501), b"get /api/v1/health/live HTTP/1.1\r\n" + HOST + b"\r\n"),
     "another expectation": (417, request(POST, b"Expect: 200-ok", b"Content-Length: 2", body=b"{}")),
@@ -218,6 +216,17 @@ def test_is_taken_and_read_in_one_way(server, what, secure):
     for answer in answers:
         has_common_headers(answer, secure)
         assert answer.version == "HTTP/1.1" and "content-length" in answer.headers
+
+
+@pytest.mark.parametrize("method", [b"TRACE", b"OPTIONS", b"PATCH"])
+def test_a_method_that_no_path_has_gets_405_and_no_more(server, method):
+    """Nothing is echoed, and no browser is told that it may come from elsewhere."""
+    first, second = exchange(server, method + b" /api/v1/health/live HTTP/1.1\r\n" + HOST + b"X-Echo: echo-me\r\nOrigin: https://example.org\r\n"
+                             b"Access-Control-Request-Method: POST\r\n\r\n" + LIVE)
+    assert (first.status, second.status, first.headers["allow"]) == (405, 200, "GET")
+    has_common_headers(first)
+    is_own_error(first, "/api/v1/health/live")
+    assert b"echo-me" not in first.body
 
 
 def test_head_has_no_body(server):

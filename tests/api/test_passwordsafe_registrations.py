@@ -355,3 +355,13 @@ def test_an_application_user_has_no_other_way_in(people, server, robot):
     refused(sign_in(server, f"PS-Auth key={server.api_key}; runas={robot['UserName']};"), 401)
     answer = somebody(server).post("/v2/authentication", {"username": robot["UserName"], "password": robot["ClientSecret"]})
     assert answer.status_code == 401
+
+
+def test_a_key_that_admits_more_than_its_keeper_holds(people):
+    """Whoever reads the key of `default` signs in as any administrator: API Registration Management alone does not do (I10)."""
+    writer = people.person({AR: WRITE})
+    default = next(r for r in ok(people.boss.get("/ApiRegistrations")) if r["Name"] == "default")
+    one = f"/ApiRegistrations/{default['ID']}"
+    for method, path, body in (("GET", one + "/Key", None), ("POST", one + "/Rotate", None), ("PUT", one, {"Description": "x"}), ("DELETE", one, None)):
+        refused(writer.call(method, path, body), 403, "4031")
+    assert ok(people.boss.get(one + "/Key")) == people.server.api_key

@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 import pytest
-from passwordsafe_people import AM, READ, WRITE, Bare, People, fresh, refused, sign_in, somebody
+from passwordsafe_people import AM, READ, WRITE, Bare, People, refused, sign_in, somebody
 from support import PS, ok, wait_for
 
 

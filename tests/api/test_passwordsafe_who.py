@@ -79,7 +79,6 @@ def nothing(case, client):
             forbidden(case.put(client, account, body))
             forbidden(case.put_by_name(client, account, body))
     forbidden(client.put("/Credentials", STORE))
-    forbidden(client.put("/ManagedAccounts/x/Credentials", STORE))
     no_am_calls(case, client)
     for system in (None, NOWHERE):
         forbidden(case.change_all(client, system))
