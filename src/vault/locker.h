@@ -47,8 +47,8 @@ RESULT locker_add_consumer(struct db *db, struct arena *a, const struct caller *
                            int64_t now, struct locker_consumer *ret, struct err *e);
 RESULT locker_remove_consumer(struct db *db, struct arena *a, const struct caller *who, int64_t id, int64_t role_number,
                               int64_t now, struct err *e);
-/* A role got a member or a right, a user a role: whoever follows an account in a locker that this role consumes may have a
- * new reader; recorded with the account (keyturn-api 3.1 rule 5). */
+/* A role got a member or a right, a user a role: whoever follows an account in a locker that this role consumes may
+ * have a new reader; recorded with the account (keyturn-api 3.1 rule 5). */
 RESULT locker_role_grew(struct db *db, struct arena *a, int64_t role_number, struct str how, struct err *e);
 RESULT locker_credentials(struct db *db, struct arena *a, const struct caller *who, int64_t id, struct credential **ret,
                           size_t *ret_n, struct err *e);
