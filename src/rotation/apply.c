@@ -93,15 +93,27 @@ static result send_password(struct attempt *t, struct err *e)
     return line_change(t->line, &r, e);
 }
 
+/* Where it cannot be told, the key counts as one that was there. */
+static bool was_key_there(struct attempt *t)
+{
+    bool is_there = true;
+    struct err ignored;
+    if (!t->functional.is_set ||
+        !is_ok(line_compare(t->line, t->account.name, NULL, t->candidate_public, &is_there, &ignored)))
+        return true;
+    return is_there;
+}
+
 /* The key first: beside the old one it harms nobody, and goes again when the password is refused. */
 static result send_all(struct attempt *t, struct err *e)
 {
+    bool is_new_key = t->has_key_part && !was_key_there(t);
     if (t->has_key_part)
         TRY(send_key(t, e));
     if (!t->has_password_part)
         return SUCCESS;
     result r = send_password(t, e);
-    if (r.code == REFUSED && t->has_key_part) {
+    if (r.code == REFUSED && is_new_key) {
         struct err ignored;
         struct change_request undo = {
             .account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
@@ -116,19 +128,28 @@ static int64_t after_fence(const struct attempt *t)
     return t->job.sent_at + fence * SECONDS;
 }
 
+/* An earlier attempt of which nothing is known may still arrive, or be what this one was refused for ("unchanged"). */
+static result refused_again(struct attempt *t, enum code code, const struct err *why, struct err *e)
+{
+    if (code == REFUSED || code == INVALID)
+        return settle_refused_again(t, why->text, after_fence(t), e);
+    return settle_unknown(t, why->text, after_fence(t), e);
+}
+
 result apply_candidate(struct attempt *t, struct err *e)
 {
     struct err why = {0};
+    bool was_sent = t->job.sent_at > 0;
     result entered = attempt_write(t, write_applying, &why);
     if (!is_ok(entered) && attempt_has_word(&why, "link_broken"))
-        return settle_refused(t, &why, e);
+        return was_sent ? settle_unknown(t, why.text, clock_now() + 30 * SECONDS, e) : settle_refused(t, &why, e);
     if (!is_ok(entered)) {
         *e = why;
         return entered;
     }
     result sent = send_all(t, &why);
     if (sent.code == REFUSED || sent.code == UNREACHABLE || sent.code == INVALID)
-        return settle_refused(t, &why, e);
+        return was_sent ? refused_again(t, sent.code, &why, e) : settle_refused(t, &why, e);
     if (!is_ok(sent))
         return settle_unknown(t, why.text, after_fence(t), e);
     TRY(attempt_write(t, write_verifying, e));
@@ -197,6 +218,53 @@ static result give_up_unsent(struct attempt *t, const struct err *why, struct er
     return settle_refused(t, why, e);
 }
 
+/* Who changes his own password signs in with it: tried first within the budget, for the change itself asks nobody. */
+static result sign_in_as_itself(struct attempt *t, struct err *e)
+{
+    struct login_secret own = {.password = t->current.password};
+    enum seen seen;
+    enum login_word word;
+    if (!t->account.use_own_credentials || !own.password)
+        return SUCCESS;
+    TRY(probe_login(t, &own, &seen, &word, e));
+    if (seen == SEEN_LIVE)
+        return SUCCESS;
+    return FAIL_AS(e, REFUSED, "own_denied", "the stored password does not log in, and the account changes its own");
+}
+
+static result check_rights(const struct attempt *t, struct err *e)
+{
+    if (!t->functional.is_set)
+        return SUCCESS;
+    if (t->has_password_part && !t->check.can_change)
+        return FAIL_AS(e, REFUSED, "elevation_denied",
+                       "the functional account may not change this account's password%s%.*s",
+                       t->check.text.n ? ": " : "", STR_ARG(t->check.text));
+    if (t->has_key_part && !t->check.can_install_keys)
+        return FAIL_AS(e, REFUSED, "elevation_denied",
+                       "the functional account may not write this account's authorized_keys");
+    return SUCCESS;
+}
+
+/* All that can be known before a byte of the change goes out. */
+static result preflight(struct attempt *t, struct err *e)
+{
+    if (!t->functional.is_set && !t->account.use_own_credentials)
+        return FAIL_AS(e, REFUSED, "functional_missing", "the managed system has no functional account");
+    if (t->functional.is_set && str_equal(t->functional.account, t->account.name))
+        return FAIL_AS(e, REFUSED, "functional_self", "this account is the system's own functional account");
+    if (!t->job.version)
+        TRY(make_candidate(t, e));
+    TRY(attempt_connect(t, e));
+    TRY(check_rights(t, e));
+    if (!t->has_password_part)
+        return SUCCESS;
+    TRY(probe_find_proof(t, e));
+    if (t->proof == PROOF_NONE)
+        return FAIL_AS(e, REFUSED, "no_proof", "%s", cures);
+    return sign_in_as_itself(t, e);
+}
+
 result run_change(struct attempt *t, struct err *e)
 {
     struct err why = {0};
@@ -206,28 +274,8 @@ result run_change(struct attempt *t, struct err *e)
     TRY(keep_quiet(t, &is_put_off, e));
     if (is_put_off)
         return SUCCESS;
-    if (!t->functional.is_set && !t->account.use_own_credentials) {
-        (void)!is_ok(FAIL_AS(&why, REFUSED, "functional_missing", "the managed system has no functional account"));
-        return settle_refused(t, &why, e);
-    }
-    result ready = t->job.version ? SUCCESS : make_candidate(t, &why);
-    if (is_ok(ready))
-        ready = attempt_connect(t, &why);
-    if (is_ok(ready) && t->functional.is_set && t->has_password_part && !t->check.can_change)
-        ready = FAIL_AS(&why, REFUSED, "elevation_denied",
-                        "the functional account may not change this account's password%s%.*s",
-                        t->check.text.n ? ": " : "", STR_ARG(t->check.text));
-    if (is_ok(ready) && t->functional.is_set && t->has_key_part && !t->check.can_install_keys)
-        ready = FAIL_AS(&why, REFUSED, "elevation_denied",
-                        "the functional account may not write this account's authorized_keys");
-    if (is_ok(ready) && t->has_password_part)
-        ready = probe_find_proof(t, &why);
-    if (!is_ok(ready))
+    if (!is_ok(preflight(t, &why)))
         return give_up_unsent(t, &why, e);
-    if (t->proof == PROOF_NONE) {
-        (void)!is_ok(FAIL_AS(&why, REFUSED, "no_proof", "%s", cures));
-        return settle_refused(t, &why, e);
-    }
     TRY(attempt_step(t, "checked", true, t->check.text, e));
     return apply_candidate(t, e);
 }

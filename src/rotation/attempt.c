@@ -70,7 +70,10 @@ result attempt_open_versions(struct attempt *t, struct err *e)
 
 static result load_all(struct attempt *t, struct err *e)
 {
+    int64_t epoch = t->job.epoch;
     TRY(job_get(t->db, t->arena, t->job.id, &t->job, e));
+    if (!t->job.is_open || t->job.epoch != epoch)
+        return FAIL(e, CONFLICT, "job %" PRId64 " is no longer this worker's", t->job.id);
     TRY(account_get(t->db, t->arena, t->job.account_id, clock_now(), &t->account, e));
     TRY(system_get(t->db, t->arena, t->account.system_id, &t->system, e));
     TRY(load_functional(t, e));
@@ -90,10 +93,37 @@ result attempt_load(struct attempt *t, struct err *e)
 
 /* ---- the way to the target ---- */
 
+/* A row of its own among the budgets: a refused sign-in of the functional account on this system. */
+static int64_t functional_budget(const struct attempt *t)
+{
+    return -t->system.id;
+}
+
+static result note_functional_denied(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    result spent = budget_spend(db, t->arena, functional_budget(t), clock_now(), e);
+    return spent.code == BUSY ? SUCCESS : spent;
+}
+
+/* Every job of the system signs in as it, so one wrong password would soon have it locked. */
+static result check_functional_budget(struct db *db, struct attempt *t, struct err *e)
+{
+    struct login_budget b;
+    if (!t->functional.is_set || !t->functional.secret.password)
+        return SUCCESS;
+    TRY(budget_get(db, t->arena, functional_budget(t), clock_now(), &b, e));
+    if (b.left > 0)
+        return SUCCESS;
+    struct civil c = time_to_civil(b.until);
+    return FAIL_AS(e, BUSY, "budget", "failed-login budget of the functional account spent until %02d:%02d", c.hour,
+                   c.minute);
+}
+
 static result note_hand_over(struct db *db, void *argument, struct err *e)
 {
-    (void)e;
     struct attempt *t = argument;
+    TRY(check_functional_budget(db, t, e));
     struct audit_object object = {
         "account", t->account.id,
         arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->system.name), STR_ARG(t->account.name))};
@@ -121,9 +151,12 @@ static result load_host_keys(struct attempt *t, struct host_key *keys, size_t *r
 static result pin_host_key(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
-    TRY(hostkey_pin(db, t->system.id, t->check.host_key.type, t->check.host_key.sha256, clock_now(), e));
-    audit_note(db, "hostkey.pinned", true, (struct audit_object){"system", t->system.id, t->system.name}, t->account.id,
-               t->check.host_key.sha256);
+    bool is_pinned;
+    TRY(hostkey_pin(db, t->arena, t->system.id, t->check.host_key.type, t->check.host_key.sha256, clock_now(),
+                    &is_pinned, e));
+    if (is_pinned)
+        audit_note(db, "hostkey.pinned", true, (struct audit_object){"system", t->system.id, t->system.name},
+                   t->account.id, t->check.host_key.sha256);
     return SUCCESS;
 }
 
@@ -150,11 +183,6 @@ static result find_target(struct attempt *t, struct err *e)
     return address_resolve(t->arena, host_of(&t->system), t->config->loopback_allowed, &t->target.address, e);
 }
 
-static result check_once(struct attempt *t, const struct host_key *keys, size_t n, struct err *e)
-{
-    return line_check(t->line, &t->target, keys, n, &t->functional, t->account.name, t->arena, &t->check, e);
-}
-
 bool attempt_has_word(const struct err *e, const char *word)
 {
     return e->word && str_equal(str_of(e->word), str_of(word));
@@ -168,32 +196,48 @@ static result open_line(struct attempt *t, struct err *e)
     return SUCCESS;
 }
 
-/* No key known: the host showed one and got no secret. It is pinned durably first, then asked again. */
+static result check_with_known_keys(struct attempt *t, size_t *ret_known, struct err *e)
+{
+    struct host_key keys[HOST_KEYS_MAX];
+    TRY(load_host_keys(t, keys, ret_known, e));
+    TRY(open_line(t, e));
+    return line_check(t->line, &t->target, keys, *ret_known, &t->functional, t->account.name, t->arena, &t->check, e);
+}
+
+/* No key known: the host showed one and got no secret. It is pinned durably first, then asked again, with what is known
+ * then: somebody may have approved another one in between. */
 static result first_use(struct attempt *t, struct err *e)
 {
-    if (t->system.ssh_key_enforcement == 2)
-        return FAIL_AS(e, UNREACHABLE, "host_key_unknown",
-                       "the host key %.*s is not approved (SshKeyEnforcementMode 2); approve it first",
-                       STR_ARG(t->check.host_key.sha256));
+    size_t known;
     TRY(attempt_write(t, pin_host_key, e));
-    struct host_key pinned = t->check.host_key;
-    TRY(open_line(t, e));
-    return check_once(t, &pinned, 1, e);
+    return check_with_known_keys(t, &known, e);
+}
+
+static result not_approved(const struct attempt *t, struct err *e)
+{
+    return FAIL_AS(e, UNREACHABLE, "host_key_unknown",
+                   "the host key %.*s is not approved (SshKeyEnforcementMode 2); approve it first",
+                   STR_ARG(t->check.host_key.sha256));
 }
 
 result attempt_connect(struct attempt *t, struct err *e)
 {
-    struct host_key keys[HOST_KEYS_MAX];
-    size_t n;
-    TRY(load_host_keys(t, keys, &n, e));
+    size_t known = 0;
     TRY(find_target(t, e));
     TRY(attempt_write(t, note_hand_over, e));
-    TRY(open_line(t, e));
-    result r = check_once(t, keys, n, e);
+    result r = check_with_known_keys(t, &known, e);
+    if (!is_ok(r) && attempt_has_word(e, "host_key_unknown") && known == 0 && t->check.host_key.sha256.n) {
+        if (t->system.ssh_key_enforcement == 2)
+            return not_approved(t, e);
+        r = first_use(t, e);
+    }
     if (is_ok(r))
         return r;
-    if (attempt_has_word(e, "host_key_unknown") && n == 0 && t->check.host_key.sha256.n)
-        return first_use(t, e);
+    if (attempt_has_word(e, "functional_denied") && t->functional.secret.password) {
+        struct err denied = *e;
+        TRY(attempt_write(t, note_functional_denied, e));
+        *e = denied;
+    }
     if ((attempt_has_word(e, "host_key_changed") || attempt_has_word(e, "host_key_unknown")) &&
         t->check.host_key.sha256.n) {
         TRY(attempt_write(t, keep_seen_key, e));

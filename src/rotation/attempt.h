@@ -51,12 +51,13 @@ RESULT attempt_write(struct attempt *t, result (*run)(struct db *db, void *attem
 
 /* probe.c */
 RESULT probe_find_proof(struct attempt *t, struct err *e);
+RESULT probe_set_proof(struct attempt *t, enum proof proof, struct err *e);
 /* Is this version's password the live one, by the verifier; SEEN_CANNOT_TELL where it cannot be read. */
 RESULT probe_compare(struct attempt *t, const struct secret *password, enum seen *ret, struct err *e);
 /* By a fresh login, within the budget (BUSY word "budget"). *ret_word: what it said. */
 RESULT probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word,
                    struct err *e);
-/* Is the candidate proved live? Fills proved_how. */
+/* Is the candidate proved live? Fills proved_how. SEEN_CANNOT_TELL: it is there, but not let in. */
 RESULT probe_candidate(struct attempt *t, enum seen *ret, struct err *e);
 
 /* apply.c, resolve.c, test.c: run a job to its end, or to its next try. Errors are the store's (or the lease's loss:
@@ -72,5 +73,11 @@ RESULT settle_proved(struct attempt *t, struct err *e);
 RESULT settle_refused(struct attempt *t, const struct err *why, struct err *e); /* retried later when it was queued */
 RESULT settle_drift(struct attempt *t, const char *why, struct err *e);
 RESULT settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e); /* stays RESOLVING, next try at */
+/* The same candidate was sent once more and refused, so nothing of it is known yet: stays RESOLVING under this code;
+ * only when the old one is live after that is it refused. */
+#define REFUSED_AGAIN "refused_again"
+RESULT settle_refused_again(struct attempt *t, const char *why, int64_t at, struct err *e);
 RESULT settle_plain(struct attempt *t, bool success, const char *code, struct str reason,
                     struct err *e); /* tests, checks */
+/* A test compared or logged in: the job, and what is known of the version that was tested. */
+RESULT settle_tested(struct attempt *t, bool is_live, enum turn_proof how, struct err *e);

@@ -46,6 +46,8 @@ RESULT change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *
 /* Deleting: CONFLICT while a job is unfinished or a link exists (its ends named as far as `names_ends`); what only
  * waits is dropped. */
 RESULT change_may_delete_account(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e);
+/* Its address, port or functional account: CONFLICT while a change of one of its accounts is under way there. */
+RESULT change_may_move_system(struct db *db, struct arena *a, int64_t system_id, struct err *e);
 /* The first credential of a new account (stored, unverified). */
 RESULT change_store_first(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
                           int64_t now, struct err *e);
@@ -57,6 +59,7 @@ RESULT change_restore(struct db *db, struct arena *a, const struct keyring *keys
 struct login_budget {
     int64_t left, until; /* until: when the window ends; 0: nothing spent */
 };
+/* Below, account_id may be -system_id: the functional account on this system has a budget too. */
 RESULT budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret,
                   struct err *e);
 RESULT budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t now,

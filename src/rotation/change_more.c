@@ -33,11 +33,11 @@ result budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t 
         return FAIL_AS(e, BUSY, "budget", "failed-login budget spent until %02d:%02d", c.hour, c.minute);
     }
     bool is_fresh = b.left == BUDGET;
+    /* The window begins anew with each login: two windows next to each other never hold more than one does. */
     return db_run(db,
                   SQL("INSERT INTO login_budgets (account_id, failures, window_at) VALUES ($1, 1, $2) ON CONFLICT "
                       "(account_id) DO UPDATE SET "
-                      "failures = CASE WHEN $3 = 1 THEN 1 ELSE login_budgets.failures + 1 END, window_at = CASE WHEN "
-                      "$3 = 1 THEN $2 ELSE login_budgets.window_at END",
+                      "failures = CASE WHEN $3 = 1 THEN 1 ELSE login_budgets.failures + 1 END, window_at = $2",
                       P_INT(account_id), P_INT(now), P_INT(is_fresh)),
                   e);
 }
@@ -219,6 +219,20 @@ static result refuse_linked(struct db *db, struct arena *a, int64_t account_id, 
     return SUCCESS;
 }
 
+/* Tests and checks that wait: nobody could load their account any more. */
+static result drop_looks(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
+{
+    struct rows r;
+    bool was_dropped;
+    TRY(db_query(db, a,
+                 SQL("SELECT id FROM jobs WHERE account_id = $1 AND is_open = 1 AND kind IN ('test', 'check')",
+                     P_INT(account_id)),
+                 &r, e));
+    for (size_t i = 0; i < r.n; i++)
+        TRY(job_drop_unsent(db, row_int(&r, i, 0), "the account was deleted", now, &was_dropped, e));
+    return SUCCESS;
+}
+
 result change_may_delete_account(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
 {
     struct job open;
@@ -230,7 +244,22 @@ result change_may_delete_account(struct db *db, struct arena *a, int64_t account
     bool was_dropped = true;
     if (open.id)
         TRY(job_drop_unsent(db, open.id, "the account was deleted", now, &was_dropped, e));
-    return was_dropped ? SUCCESS : FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);
+    return was_dropped ? drop_looks(db, a, account_id, now, e)
+                       : FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);
+}
+
+result change_may_move_system(struct db *db, struct arena *a, int64_t system_id, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(
+        db, a,
+        SQL("SELECT id FROM jobs WHERE system_id = $1 AND is_open = 1 AND kind = 'change' AND state <> 'queued' "
+            "ORDER BY id LIMIT 1",
+            P_INT(system_id)),
+        &r, e));
+    if (r.n)
+        return FAIL(e, CONFLICT, "This system has an unfinished job: %" PRId64, row_int(&r, 0, 0));
+    return SUCCESS;
 }
 
 result change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by,

@@ -41,9 +41,16 @@ static result keep(struct db *db, int64_t system_id, struct str type, struct str
         e);
 }
 
-result hostkey_pin(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now, struct err *e)
+/* Asked here, in the writing transaction: another check may have pinned a key since, or somebody approved one. */
+result hostkey_pin(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256, int64_t now,
+                   bool *ret_is_pinned, struct err *e)
 {
-    return keep(db, system_id, type, sha256, "pinned", 0, now, e);
+    struct rows r;
+    TRY(db_query(db, a,
+                 SQL("SELECT 1 FROM host_keys WHERE system_id = $1 AND state <> 'seen' LIMIT 1", P_INT(system_id)), &r,
+                 e));
+    *ret_is_pinned = r.n == 0;
+    return r.n == 0 ? keep(db, system_id, type, sha256, "pinned", 0, now, e) : SUCCESS;
 }
 
 result hostkey_saw(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now, struct err *e)

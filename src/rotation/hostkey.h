@@ -11,8 +11,9 @@ struct host_key_row {
 };
 RESULT hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n,
                     struct err *e);
-RESULT hostkey_pin(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now,
-                   struct err *e); /* first use */
+/* First use: only while no key of this system is pinned or approved. */
+RESULT hostkey_pin(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256, int64_t now,
+                   bool *ret_is_pinned, struct err *e);
 RESULT hostkey_saw(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now,
                    struct err *e); /* changed: refused, kept to be looked at */
 RESULT hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct str type, struct str sha256,

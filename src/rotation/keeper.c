@@ -1,8 +1,12 @@
 /* rotation/keeper.c: what the vault asks of whoever keeps a value: here a link (vault/keeper.h). */
 #include "vault/keeper.h"
 
+#include "rotation/attempt.h"
 #include "rotation/link_row.h"
 #include "rotation/release.h"
+
+/* The keyring is the process's one: rows are verified by it, and a link that ends may queue a change, which seals. */
+static const struct keyring *keeper_keys;
 
 static result why_kept(struct db *db, struct arena *a, int64_t kept_by, struct str *ret, struct err *e)
 {
@@ -21,6 +25,10 @@ static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can
     *ret_job = 0;
     *ret_state = S("");
     TRY(link_load(db, a, kept_by, &row, e));
+    result verified = link_check_row(a, keeper_keys, &row, e);
+    if (verified.code == INTERNAL && attempt_has_word(e, "link_broken"))
+        return SUCCESS;
+    TRY(verified);
     if (str_equal(row.link.state, S("suspended")))
         return FAIL(e, DENIED, "The link to the managed account is suspended");
     if (!str_equal(row.link.state, S("active")) || !str_equal(row.link.release, S("consumers")))
@@ -55,9 +63,6 @@ static result audience_grew(struct db *db, struct arena *a, int64_t kept_by, str
     link_note(db, a, &row.link, "link.audience", how);
     return SUCCESS;
 }
-
-/* The keyring is the process's one; a link that ends may queue a change, which seals. */
-static const struct keyring *keeper_keys;
 
 static result end_link(struct db *db, struct arena *a, int64_t kept_by, int64_t now, struct err *e)
 {

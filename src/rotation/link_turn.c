@@ -1,5 +1,6 @@
 /* rotation/link_turn.c: copies: made, turned with their account, compared, erased. */
 #include "audit/audit.h"
+#include "rotation/attempt.h"
 #include "rotation/change.h"
 #include "rotation/link_row.h"
 #include "rotation/version.h"
@@ -14,6 +15,9 @@ static result part_of(struct db *db, struct arena *a, const struct keyring *keys
         return SUCCESS;
     }
     TRY(version_open(db, a, keys, l->account_id, number, &opened, e));
+    /* A key that is not encrypted has an empty passphrase: the turn to it must not fail for want of one. */
+    if (opened.private_key && !opened.passphrase)
+        opened.passphrase = secret_new(a, "", 0);
     *ret = str_equal(l->part, S("password"))     ? opened.password
            : str_equal(l->part, S("privatekey")) ? opened.private_key
                                                  : opened.passphrase;
@@ -116,8 +120,14 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
     struct change_wish w = {
         .account_id = l->account_id, .update_system = true, .is_queued = true, .trigger = "unlink", .by = by};
     result asked = change_ask(db, a, keys, &w, now, &job, &why);
-    if (is_ok(asked) || asked.code == INVALID)
+    if (is_ok(asked))
         return SUCCESS;
+    /* Another link that does not verify stops the change, but not the ending of this one. */
+    if (asked.code == INVALID || attempt_has_word(&why, "link_broken")) {
+        audit_note(db, "account.change.skipped", false, (struct audit_object){"account", l->account_id, STR_ABSENT},
+                   l->account_id, str_of(why.text));
+        return SUCCESS;
+    }
     *e = why;
     return asked;
 }

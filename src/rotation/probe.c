@@ -53,7 +53,7 @@ static result store_proof(struct db *db, void *argument, struct err *e)
                   e);
 }
 
-static result set_proof(struct attempt *t, enum proof proof, struct err *e)
+result probe_set_proof(struct attempt *t, enum proof proof, struct err *e)
 {
     if (t->proof == proof && proof != PROOF_NONE)
         return SUCCESS;
@@ -76,8 +76,8 @@ static result find_by_trying(struct attempt *t, struct err *e)
     bool was_compared = seen == SEEN_LIVE;
     TRY(probe_login(t, &known, &seen, &word, e));
     if (seen == SEEN_LIVE)
-        return set_proof(t, PROOF_LOGIN, e);
-    return set_proof(t, was_compared ? PROOF_COMPARE : PROOF_NONE, e);
+        return probe_set_proof(t, PROOF_LOGIN, e);
+    return probe_set_proof(t, was_compared ? PROOF_COMPARE : PROOF_NONE, e);
 }
 
 result probe_find_proof(struct attempt *t, struct err *e)
@@ -92,7 +92,6 @@ static result prove_key(struct attempt *t, enum seen *ret, struct err *e)
 {
     struct login_secret key = {.private_key = t->candidate.private_key, .passphrase = t->candidate.passphrase};
     enum login_word word;
-    t->proved_how = TURN_BY_LOGIN;
     return probe_login(t, &key, ret, &word, e);
 }
 
@@ -111,24 +110,29 @@ static result prove_password(struct attempt *t, enum seen *ret, struct err *e)
     TRY(probe_login(t, &password, ret, &word, e));
     if (*ret == SEEN_LIVE) {
         t->proved_how = TURN_BY_LOGIN;
-        return set_proof(t, PROOF_LOGIN, e);
+        return probe_set_proof(t, PROOF_LOGIN, e);
     }
     bool is_unusable = word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
     if (compared == SEEN_LIVE && (t->proof == PROOF_UNKNOWN || is_unusable)) {
         *ret = SEEN_LIVE;
-        return is_unusable ? SUCCESS : set_proof(t, PROOF_COMPARE, e);
+        return is_unusable ? SUCCESS : probe_set_proof(t, PROOF_COMPARE, e);
     }
     if (compared == SEEN_LIVE)
         *ret = SEEN_CANNOT_TELL; /* it stands in the verifier, but does not log in */
     return SUCCESS;
 }
 
+/* The password decides which version is live; a key that is not let in is no reason to doubt it. */
 result probe_candidate(struct attempt *t, enum seen *ret, struct err *e)
 {
+    enum seen key = SEEN_LIVE;
     *ret = SEEN_LIVE;
-    if (t->has_key_part)
-        TRY(prove_key(t, ret, e));
-    if (t->has_password_part && *ret == SEEN_LIVE)
+    t->proved_how = TURN_BY_LOGIN;
+    if (t->has_password_part)
         TRY(prove_password(t, ret, e));
+    if (t->has_key_part && *ret == SEEN_LIVE)
+        TRY(prove_key(t, &key, e));
+    if (key != SEEN_LIVE)
+        *ret = t->has_password_part ? SEEN_CANNOT_TELL : SEEN_NOT;
     return SUCCESS;
 }

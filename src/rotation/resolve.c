@@ -2,7 +2,7 @@
  * with the same candidate, so that every repetition and every late arrival is harmless (I3). */
 #include "rotation/attempt.h"
 
-enum { FORMER_MAX = 5, UNUSABLE_TRIES = 4 };
+enum { FORMER_MAX = 7, UNUSABLE_TRIES = 4 };
 
 /* Wait out the attempt that may still be under way. */
 static int64_t fence_ends(const struct attempt *t)
@@ -18,24 +18,50 @@ static int64_t next_try(const struct attempt *t)
     return clock_now() + (wait > 30 ? 30 : wait) * SECONDS;
 }
 
+/* A budget that is spent is not asked for every few seconds. */
+static int64_t next_try_after(const struct attempt *t, const struct err *why)
+{
+    return attempt_has_word(why, "budget") ? clock_now() + 5 * MINUTES : next_try(t);
+}
+
 struct former {
     struct attempt *t;
-    struct login_secret secrets[FORMER_MAX];
+    int64_t numbers[FORMER_MAX];
+    const struct secret *passwords[FORMER_MAX];
     size_t n;
 };
 
-/* Versions that were live once, newest first, but not the candidate. */
+static result add_former(struct former *f, int64_t number, struct err *e)
+{
+    struct attempt *t = f->t;
+    struct login_secret opened;
+    bool is_there = number == 0 || number == t->job.version || f->n == FORMER_MAX;
+    for (size_t i = 0; i < f->n; i++)
+        is_there = is_there || f->numbers[i] == number;
+    if (is_there)
+        return SUCCESS;
+    TRY(version_open(t->db, t->arena, t->config->keys, t->account.id, number, &opened, e));
+    if (!opened.password)
+        return SUCCESS;
+    f->numbers[f->n] = number;
+    f->passwords[f->n++] = opened.password;
+    return SUCCESS;
+}
+
+/* Versions that may be live, but not the candidate: the current one and the last proved first, for any number of
+ * candidates that no system has may have come after them. */
 static result load_former(struct former *f, struct err *e)
 {
     struct version *versions;
     size_t n;
+    int64_t proved;
     struct attempt *t = f->t;
+    TRY(version_last_proved(t->db, t->arena, t->account.id, &proved, e));
     TRY(version_list(t->db, t->arena, t->account.id, &versions, &n, e));
-    for (size_t i = 0; i < n && f->n < FORMER_MAX; i++) {
-        if (versions[i].number == t->job.version || !versions[i].has_password)
-            continue;
-        TRY(version_open(t->db, t->arena, t->config->keys, t->account.id, versions[i].number, &f->secrets[f->n++], e));
-    }
+    TRY(add_former(f, t->account.current_version, e));
+    TRY(add_former(f, proved, e));
+    for (size_t i = 0; i < n; i++)
+        TRY(add_former(f, versions[i].number, e));
     return SUCCESS;
 }
 
@@ -48,8 +74,25 @@ static result is_former_live(struct attempt *t, enum seen *ret, struct err *e)
     TRY(r);
     *ret = SEEN_NOT;
     for (size_t i = 0; i < f.n && *ret == SEEN_NOT; i++)
-        TRY(probe_compare(t, f.secrets[i].password, ret, e));
+        TRY(probe_compare(t, f.passwords[i], ret, e));
     return SUCCESS;
+}
+
+/* The candidate is not live. Where it was refused the last time it was sent, that is the end: it was not. */
+static result apply_again(struct attempt *t, struct err *e)
+{
+    struct err why = {0};
+    if (!str_equal(t->job.reason_code, S(REFUSED_AGAIN)))
+        return apply_candidate(t, e);
+    (void)!is_ok(FAIL_AS(&why, REFUSED, "refused", "%.*s", STR_ARG(t->job.reason)));
+    return settle_refused(t, &why, e);
+}
+
+static result settle_unusable(struct attempt *t, struct err *e)
+{
+    if (t->job.attempt >= UNUSABLE_TRIES)
+        return settle_drift(t, "the new credential is on the system, but does not log in", e);
+    return apply_candidate(t, e);
 }
 
 /* By the verifier: no login is spent. */
@@ -59,15 +102,16 @@ static result resolve_by_compare(struct attempt *t, struct err *why, struct err 
     result r = probe_candidate(t, &seen, why);
     if (is_ok(r) && seen == SEEN_LIVE)
         return settle_proved(t, e);
-    if (is_ok(r) && seen == SEEN_CANNOT_TELL && t->job.attempt >= UNUSABLE_TRIES)
-        return settle_drift(t, "the new password stands in the system's verifier, but does not log in", e);
-    if (is_ok(r) && seen == SEEN_NOT)
+    if (is_ok(r) && seen == SEEN_CANNOT_TELL)
+        return settle_unusable(t, e);
+    if (is_ok(r))
         r = is_former_live(t, &seen, why);
     if (!is_ok(r))
         return settle_unknown(t, why->text, next_try(t), e);
-    if (seen == SEEN_NOT)
+    /* Where nothing was ever stored, it is no wonder that nothing is live. */
+    if (seen == SEEN_NOT && t->account.current_version)
         return settle_drift(t, "no version that the vault holds is the live one", e);
-    return apply_candidate(t, e);
+    return apply_again(t, e);
 }
 
 /* By logins: the new one first, then the old one, within the budget. */
@@ -78,15 +122,15 @@ static result resolve_by_login(struct attempt *t, struct err *why, struct err *e
     result r = probe_candidate(t, &seen, why);
     if (is_ok(r) && seen == SEEN_LIVE)
         return settle_proved(t, e);
+    if (is_ok(r) && seen == SEEN_CANNOT_TELL)
+        return settle_unusable(t, e);
     struct login_secret old = {.password = t->current.password};
     if (is_ok(r) && old.password)
         r = probe_login(t, &old, &seen, &word, why);
     if (!is_ok(r))
-        return settle_unknown(
-            t, why->text,
-            why->word && str_equal(str_of(why->word), S("budget")) ? clock_now() + 5 * MINUTES : next_try(t), e);
+        return settle_unknown(t, why->text, next_try_after(t, why), e);
     if (seen == SEEN_LIVE || (t->functional.is_set && !old.password))
-        return apply_candidate(t, e);
+        return apply_again(t, e);
     return settle_drift(t, "neither the new nor the old password logs in", e);
 }
 
@@ -97,7 +141,7 @@ static result resolve_key(struct attempt *t, struct err *why, struct err *e)
     result r = probe_candidate(t, &seen, why);
     if (!is_ok(r))
         return settle_unknown(t, why->text, next_try(t), e);
-    return seen == SEEN_LIVE ? settle_proved(t, e) : apply_candidate(t, e);
+    return seen == SEEN_LIVE ? settle_proved(t, e) : settle_unusable(t, e);
 }
 
 result run_resolve(struct attempt *t, struct err *e)
@@ -108,7 +152,11 @@ result run_resolve(struct attempt *t, struct err *e)
         return settle_unknown(t, "waiting until the attempt under way is certainly over", fence, e);
     result r = attempt_connect(t, &why);
     if (!is_ok(r))
-        return settle_unknown(t, why.text, next_try(t), e);
+        return settle_unknown(t, why.text, next_try_after(t, &why), e);
+    if (t->proof == PROOF_COMPARE && !t->check.can_compare)
+        return settle_unknown(t,
+                              "only its verifier can prove this account, and the functional account cannot read it now",
+                              next_try(t), e);
     if (!t->has_password_part)
         return resolve_key(t, &why, e);
     return t->check.can_compare ? resolve_by_compare(t, &why, e) : resolve_by_login(t, &why, e);

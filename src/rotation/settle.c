@@ -78,7 +78,7 @@ static result write_ending(struct db *db, void *argument, struct err *e)
                        P_INT(x->t->account.id), P_INT(x->t->job.version)),
                    e));
     if (str_equal(str_of(x->state), S("drift")))
-        TRY(turn_mark_lost(db, x->t->account.id, true, e));
+        TRY(turn_mark_lost(db, x->t->account.id, x->t->account.current_version, true, e));
     return job_note(db, x->t->arena, &x->t->job, x->state, x->success, x->reason, now, e);
 }
 
@@ -120,13 +120,19 @@ static result write_unknown(struct db *db, void *argument, struct err *e)
     struct ending *x = argument;
     act_as_server(db);
     TRY(job_set_state(db, &x->t->job, "resolving", e));
-    TRY(job_try_later(db, &x->t->job, x->at, "unknown", x->reason, e));
+    TRY(job_try_later(db, &x->t->job, x->at, x->code, x->reason, e));
     return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, clock_now(), e);
 }
 
 result settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e)
 {
-    struct ending x = {.t = t, .at = at, .reason = arena_str(t->arena, str_of(why))};
+    struct ending x = {.t = t, .at = at, .code = "unknown", .reason = arena_str(t->arena, str_of(why))};
+    return writer_do(t->config->writer, write_unknown, &x, e);
+}
+
+result settle_refused_again(struct attempt *t, const char *why, int64_t at, struct err *e)
+{
+    struct ending x = {.t = t, .at = at, .code = REFUSED_AGAIN, .reason = arena_str(t->arena, str_of(why))};
     return writer_do(t->config->writer, write_unknown, &x, e);
 }
 
@@ -134,4 +140,30 @@ result settle_plain(struct attempt *t, bool success, const char *code, struct st
 {
     struct ending x = {.t = t, .state = "done", .success = success, .code = code, .reason = reason};
     return writer_do(t->config->writer, write_ending, &x, e);
+}
+
+/* One transaction: what a test found after its job was dropped, or its lease had run out, is not written. */
+static result write_tested(struct db *db, void *argument, struct err *e)
+{
+    struct ending *x = argument;
+    struct attempt *t = x->t;
+    int64_t now = clock_now();
+    act_as_server(db);
+    TRY(job_settle(db, &t->job, x->state, x->success, x->code, x->reason, now, e));
+    if (x->success)
+        TRY(turn_mark_proved(db, t->arena, t->account.id, t->account.current_version, t->proved_how, now, e));
+    else
+        TRY(turn_mark_lost(db, t->account.id, t->account.current_version, false, e));
+    return job_note(db, t->arena, &t->job, x->state, x->success, x->reason, now, e);
+}
+
+result settle_tested(struct attempt *t, bool is_live, enum turn_proof how, struct err *e)
+{
+    struct ending x = {.t = t,
+                       .state = "done",
+                       .success = is_live,
+                       .code = is_live ? "" : "mismatch",
+                       .reason = is_live ? S("") : S("the stored credential is not the live one")};
+    t->proved_how = how;
+    return writer_do(t->config->writer, write_tested, &x, e);
 }

@@ -2,30 +2,6 @@
  * prove it. */
 #include "rotation/attempt.h"
 
-struct finding {
-    struct attempt *t;
-    bool is_live;
-    enum turn_proof how;
-};
-
-static result write_finding(struct db *db, void *argument, struct err *e)
-{
-    struct finding *f = argument;
-    if (f->is_live)
-        return turn_mark_proved(db, f->t->arena, f->t->account.id, f->how, clock_now(), e);
-    if (str_equal(f->t->account.state, S("drift")))
-        return SUCCESS;
-    return turn_mark_lost(db, f->t->account.id, false, e);
-}
-
-static result record_finding(struct attempt *t, bool is_live, enum turn_proof how, struct err *e)
-{
-    struct finding f = {t, is_live, how};
-    TRY(writer_do(t->config->writer, write_finding, &f, e));
-    return settle_plain(t, is_live, is_live ? "" : "mismatch",
-                        is_live ? S("") : S("the stored credential is not the live one"), e);
-}
-
 static result not_tested(struct attempt *t, const struct err *why, struct err *e)
 {
     if (why->code == CONFLICT || why->code == INTERNAL || why->code == STORE_FULL) {
@@ -35,18 +11,32 @@ static result not_tested(struct attempt *t, const struct err *why, struct err *e
     return settle_plain(t, false, why->word ? why->word : "unreachable", arena_str(t->arena, str_of(why->text)), e);
 }
 
-static result test_login(struct attempt *t, const struct login_secret *secret, struct err *e)
+static bool is_unusable(enum login_word word)
+{
+    return word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
+}
+
+static result say_unusable(struct attempt *t, struct err *e)
+{
+    return settle_plain(t, false, "unusable", S("the account is locked or expired"), e);
+}
+
+/* What can prove the account is seen in passing: it takes no second login to find out. */
+static result test_login(struct attempt *t, const struct login_secret *password, struct err *e)
 {
     enum seen seen;
     enum login_word word;
     struct err why = {0};
-    result r = probe_login(t, secret, &seen, &word, &why);
+    result r = probe_login(t, password, &seen, &word, &why);
     if (!is_ok(r))
         return not_tested(t, &why, e);
-    bool is_only_unusable = word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
-    if (is_only_unusable)
-        return settle_plain(t, false, "unusable", S("the account is locked or expired"), e);
-    return record_finding(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
+    if (is_unusable(word))
+        return say_unusable(t, e);
+    if (seen == SEEN_LIVE)
+        TRY(probe_set_proof(t, PROOF_LOGIN, e));
+    else if (t->proof == PROOF_UNKNOWN)
+        TRY(probe_set_proof(t, PROOF_NONE, e));
+    return settle_tested(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
 }
 
 static result test_password(struct attempt *t, struct err *e)
@@ -58,13 +48,13 @@ static result test_password(struct attempt *t, struct err *e)
     if (!is_ok(r))
         return not_tested(t, &why, e);
     if (seen == SEEN_NOT)
-        return record_finding(t, false, TURN_BY_COMPARE, e);
+        return settle_tested(t, false, TURN_BY_COMPARE, e);
+    if (seen == SEEN_CANNOT_TELL)
+        return test_login(t, &password, e);
     r = probe_find_proof(t, &why);
     if (!is_ok(r))
         return not_tested(t, &why, e);
-    if (seen == SEEN_LIVE && t->proof == PROOF_COMPARE)
-        return record_finding(t, true, TURN_BY_COMPARE, e);
-    return test_login(t, &password, e);
+    return t->proof == PROOF_COMPARE ? settle_tested(t, true, TURN_BY_COMPARE, e) : test_login(t, &password, e);
 }
 
 static result test_key(struct attempt *t, struct err *e)
@@ -76,9 +66,11 @@ static result test_key(struct attempt *t, struct err *e)
     result r = probe_login(t, &key, &seen, &word, &why);
     if (!is_ok(r))
         return not_tested(t, &why, e);
+    if (is_unusable(word))
+        return say_unusable(t, e);
     if (seen == SEEN_NOT && t->account.password_fallback && t->current.password)
         return test_password(t, e);
-    return record_finding(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
+    return settle_tested(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
 }
 
 result run_test(struct attempt *t, struct err *e)

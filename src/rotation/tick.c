@@ -3,6 +3,7 @@
 #include "accounts/request.h"
 #include "accounts/schedule.h"
 #include "audit/audit.h"
+#include "rotation/attempt.h"
 #include "rotation/change.h"
 #include "rotation/rotation.h"
 
@@ -27,7 +28,8 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
         *ret_made = true;
         return SUCCESS;
     }
-    if (asked.code != INVALID) {
+    /* What is wrong with this account alone must not keep the clock from the others. */
+    if (asked.code != INVALID && asked.code != NOT_FOUND && !attempt_has_word(&why, "link_broken")) {
         *e = why;
         return asked;
     }

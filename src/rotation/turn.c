@@ -32,11 +32,12 @@ static result mark_version_proved(struct db *db, int64_t account_id, int64_t num
 
 static result move_standings(struct db *db, int64_t account_id, int64_t number, int64_t before, struct err *e)
 {
-    TRY(db_run(
-        db,
-        SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND standing = 'previous' AND number <> $2",
-            P_INT(account_id), P_INT(number)),
-        e));
+    TRY(db_run(db,
+               SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND standing IN ('previous', "
+                   "'pending') AND "
+                   "number <> $2",
+                   P_INT(account_id), P_INT(number)),
+               e));
     if (before != number)
         TRY(db_run(db,
                    SQL("UPDATE versions SET standing = 'previous' WHERE account_id = $1 AND number = $2",
@@ -83,22 +84,24 @@ result turn_account(struct db *db, struct arena *a, const struct keyring *keys, 
     return SUCCESS;
 }
 
-result turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, enum turn_proof proof, int64_t now,
-                        struct err *e)
+result turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, int64_t number, enum turn_proof proof,
+                        int64_t now, struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a,
-                     SQL("UPDATE managed_accounts SET state = 'proved', last_verified_at = $2 WHERE id = $1 "
-                         "RETURNING current_version",
-                         P_INT(account_id), P_INT(now)),
-                     "Managed Account", &r, e));
-    return mark_version_proved(db, account_id, row_int(&r, 0, 0), proof, now, e);
+    TRY(db_query(db, a,
+                 SQL("UPDATE managed_accounts SET state = 'proved', last_verified_at = $2 WHERE id = $1 AND "
+                     "current_version = $3 RETURNING id",
+                     P_INT(account_id), P_INT(now), P_INT(number)),
+                 &r, e));
+    return r.n ? mark_version_proved(db, account_id, number, proof, now, e) : SUCCESS;
 }
 
-result turn_mark_lost(struct db *db, int64_t account_id, bool is_drift, struct err *e)
+/* Drift says more than a mismatch does, and stays. */
+result turn_mark_lost(struct db *db, int64_t account_id, int64_t number, bool is_drift, struct err *e)
 {
     return db_run(db,
-                  SQL("UPDATE managed_accounts SET state = $2 WHERE id = $1", P_INT(account_id),
-                      P_TEXT(is_drift ? S("drift") : S("mismatch"))),
+                  SQL("UPDATE managed_accounts SET state = $2 WHERE id = $1 AND current_version = $3 AND "
+                      "($2 = 'drift' OR state <> 'drift')",
+                      P_INT(account_id), P_TEXT(is_drift ? S("drift") : S("mismatch")), P_INT(number)),
                   e);
 }

@@ -12,10 +12,12 @@ enum turn_proof { TURN_STORED_ONLY, TURN_BY_LOGIN, TURN_BY_COMPARE };
  */
 RESULT turn_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
                     enum turn_proof proof, int64_t by, int64_t now, struct err *e);
-/* The current version was proved (a Test): no version moves, the account becomes proved. */
-RESULT turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, enum turn_proof proof, int64_t now,
-                        struct err *e);
-/* A Test found that the current version is not the live one (`mismatch`), or the resolver that none is (`drift`). */
-RESULT turn_mark_lost(struct db *db, int64_t account_id, bool is_drift, struct err *e);
+/* A Test proved this version: no version moves, the account becomes proved. Nothing when another one is current by now.
+ */
+RESULT turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, int64_t number, enum turn_proof proof,
+                        int64_t now, struct err *e);
+/* A Test found that this version is not the live one (`mismatch`), or the resolver that none is (`drift`). Nothing when
+ * another one is current by now. */
+RESULT turn_mark_lost(struct db *db, int64_t account_id, int64_t number, bool is_drift, struct err *e);
 /* Do all links of the account verify? Asked before anything is sent. */
 RESULT turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e);

@@ -106,3 +106,42 @@ def test_an_account_that_changes_its_own_password(ps, host):
     missing = Managed(ps, host, "u8", system=system, auto=False)
     refused = missing.put({"Password": "x"})
     assert refused.status_code == 400 and "FunctionalAccountID" in refused.text
+
+
+def test_a_refused_password_takes_no_key_away_that_was_there_before(ps, host, tmp_path):
+    account = Managed(ps, host, "u3", auto=False)
+    host.set_password("u3", account.first)
+    private, public = make_pair(tmp_path, "kept")
+    assert account.put({"PrivateKey": private, "PublicKey": public, "Password": "With-key-3!"}).status_code == 204
+    answer = account.put({"PrivateKey": private, "PublicKey": public, "Password": "x" * 600})
+    assert answer.status_code == 400, answer.text
+    assert logs_in(host, "u3", private, tmp_path) and account.password() == "With-key-3!"
+
+
+def test_a_key_that_is_not_let_in_is_no_reason_to_doubt_the_password(ps, host, admin, tmp_path):
+    from ssh_host import SshHost
+    with SshHost(tmp_path / "keyless", sshd_options={"PubkeyAuthentication": "no"}) as keyless:
+        account = Managed(ps, keyless, "u4", auto=False)
+        private, public = make_pair(tmp_path, "unwanted")
+        answer = account.put({"PrivateKey": private, "PublicKey": public, "Password": "Live-with-key-1!"})
+        assert answer.status_code in (400, 409)
+        wait_for(lambda: account.show()["ChangeState"] == 0, timeout=120)
+        job = ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"][0]
+        assert job["state"] == "drift" and "does not log in" in job["reason"]
+        assert keyless.can_login("u4", "Live-with-key-1!")
+
+
+def test_a_linked_passphrase_goes_when_the_new_key_has_none(ps, host, admin, tmp_path):
+    account = Managed(ps, host, "u8", auto=False)
+    host.set_password("u8", account.first)
+    private, public = make_pair(tmp_path, "locked8", passphrase="opensesame")
+    assert account.put({"PrivateKey": private, "PublicKey": public, "Passphrase": "opensesame"}).status_code == 204
+    credential = ok(admin.post("/v2/credentialvault/credentials", {"name": "passphrase of u8", "attributes": [{"name": "p", "userProvided": False, "masked": True}]}), 201)
+    body = {"part": "passphrase", "end": {"attributeId": int(credential["attributes"][0]["id"])}, "release": "consumers"}
+    made = ok(admin.own("PUT", f"/managed-accounts/{account.id}/links", body))
+    private, public = make_pair(tmp_path, "open8")
+    answer = account.put({"PrivateKey": private, "PublicKey": public})
+    assert answer.status_code == 204, answer.text
+    assert logs_in(host, "u8", private, tmp_path) and stored_key(ps, account) == private
+    assert ok(admin.own("POST", f"/links/{made['id']}/verify", {}))["equal"] is True
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)

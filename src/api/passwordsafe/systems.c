@@ -199,10 +199,23 @@ static result make(struct call *c, int64_t asset_id, const struct system_body *i
     return answer(c, id, e);
 }
 
+/* What a change under way was sent to, and what it was sent with. */
+static bool is_aimed_elsewhere(const struct managed_system *a, const struct managed_system *b)
+{
+    bool same_port = a->port.is_set == b->port.is_set && (!a->port.is_set || a->port.value == b->port.value);
+    bool same_functional = a->functional_account_id.is_set == b->functional_account_id.is_set &&
+                           a->functional_account_id.value == b->functional_account_id.value;
+    return !same_port || !same_functional || a->platform_id != b->platform_id ||
+           !str_equal(a->ip_address, b->ip_address) || !str_equal(a->dns_name, b->dns_name) ||
+           !str_equal(a->host_name, b->host_name);
+}
+
 static result change(struct call *c, const struct managed_system *stored, const struct system_body *in, struct err *e)
 {
     struct managed_system s = *stored;
     take_body(&s, in);
+    if (is_aimed_elsewhere(stored, &s))
+        TRY(change_may_move_system(c->db, c->arena, s.id, e));
     TRY(system_update(c->db, c->arena, &s, e));
     return answer(c, s.id, e);
 }

@@ -1,0 +1,192 @@
+"""What is live when the outcome of a change is unknown: never another candidate, no drift too early, no login wasted (design 4, I2 to I4)."""
+import concurrent.futures
+import contextlib
+import sqlite3
+import time
+
+import pytest
+from conftest import Managed, take_on_host
+from cut_proxy import CutProxy
+from support import ok, wait_for
+
+SLOW = r"""
+mv /usr/sbin/chpasswd /usr/sbin/chpasswd.real
+cat >/usr/sbin/chpasswd <<'PROGRAM'
+#!/bin/sh
+input=$(cat)
+if [ -z "$input" ]; then exec /usr/sbin/chpasswd.real "$@" </dev/null; fi
+if [ -e /etc/slow ]; then exec sleep 30; fi
+printf '%s\n' "$input" | /usr/sbin/chpasswd.real "$@"
+PROGRAM
+chmod 755 /usr/sbin/chpasswd
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_host(tmp_path_factory):
+    """A host that can be told to take longer for a change than the change may take there."""
+    from ssh_host import SshHost
+    with SshHost(tmp_path_factory.mktemp("slow"), setup=SLOW) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def slow(host):
+    host.run("touch /etc/slow")
+    try:
+        yield
+    finally:
+        host.run("rm -f /etc/slow")
+
+
+def state_of(admin, account):
+    return ok(admin.own("GET", f"/managed-accounts/{account.id}/state"))
+
+
+def job_of(admin, account):
+    return ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"][0]
+
+
+def is_settled(admin, account):
+    return job_of(admin, account)["state"] not in ("queued", "prepared", "applying", "verifying", "resolving")
+
+
+def test_what_a_test_found_is_said_of_the_version_that_it_tested(ps, host, admin):
+    with CutProxy(host.port) as proxy, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host, port=proxy.port), auto=False)
+        host.set_password("u1", account.first)
+        assert account.put({"Password": "Live-1!"}).status_code == 204
+        before, proxy.delay_s = proxy.connections, 0.1
+        test = pool.submit(account.test)
+        wait_for(lambda: proxy.connections > before)
+        assert account.put({"Password": "On-no-system-1!", "UpdateSystem": False}).status_code == 204
+        test.result()
+        state = state_of(admin, account)
+        assert state["state"] == "unverified"
+        assert [v["lastProved"] for v in state["versions"] if v["standing"] == "current"] == [False]
+        proxy.delay_s = 0
+        ok(admin.own("POST", f"/managed-accounts/{account.id}/restore", {}))
+        assert account.password() == "Live-1!"
+
+
+def test_the_last_proved_version_is_looked_for_however_many_came_after_it(ps, slow_host, admin):
+    account = Managed(ps, slow_host, "u2", system=take_on_host(ps, slow_host, Timeout=5), auto=False)
+    slow_host.set_password("u2", account.first)
+    assert account.put({"Password": "Proved-1!"}).status_code == 204
+    for turn in range(8):
+        assert account.put({"Password": f"Only-stored-{turn}!", "UpdateSystem": False}).status_code == 204
+    with slow(slow_host):
+        answer = account.put({"Password": "Rolled-forward-1!"})
+    assert answer.status_code == 409, answer.text
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    assert job_of(admin, account)["state"] == "done"
+    assert account.password() == "Rolled-forward-1!" and slow_host.can_login("u2", "Rolled-forward-1!")
+
+
+def test_a_first_change_rolls_forward_where_nothing_was_stored_before(ps, slow_host, admin):
+    system = take_on_host(ps, slow_host, Timeout=5)
+    with slow(slow_host):
+        made = ok(ps.post(f"/ManagedSystems/{system}/ManagedAccounts", {"AccountName": "u3", "ApiEnabled": True, "AutoManagementFlag": True}), 201)
+        account = Managed.__new__(Managed)
+        account.ps, account.host, account.name, account.system_id, account.id = ps, slow_host, "u3", system, made["ManagedAccountID"]
+        wait_for(lambda: any(s["step"] == "resolving" for s in ok(admin.own("GET", f"/jobs/{job_of(admin, account)['id']}"))["steps"]), timeout=60)
+        time.sleep(8)
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    assert job_of(admin, account)["state"] == "done" and slow_host.can_login("u3", account.password())
+
+
+def test_a_refused_login_says_nothing_where_only_the_verifier_proves(ps, slow_host, admin):
+    account = Managed(ps, slow_host, "root", system=take_on_host(ps, slow_host, Timeout=5), auto=False)
+    slow_host.set_password("root", account.first)
+    assert account.put({"Password": "Root-compared-1!"}).status_code == 204
+    assert state_of(admin, account)["proof"] == "compare"
+    failed = slow_host.failed_logins("root")
+    with slow(slow_host), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        put = pool.submit(account.put, {"Password": "Root-compared-2!"})
+        wait_for(lambda: job_of(admin, account)["state"] == "applying")
+        slow_host.run("sed -i.kept /getent/d /etc/sudoers.d/func")
+        try:
+            assert put.result().status_code == 409
+            time.sleep(5)
+            assert job_of(admin, account)["state"] == "resolving" and slow_host.failed_logins("root") == failed
+        finally:
+            slow_host.run("cp /etc/sudoers.d/func.kept /etc/sudoers.d/func; rm /etc/sudoers.d/func.kept; chmod 440 /etc/sudoers.d/func")
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    assert job_of(admin, account)["state"] == "done" and account.test() is True
+
+
+def test_a_refused_functional_account_is_not_tried_until_it_is_locked(ps, host, admin):
+    system = take_on_host(ps, host, functional="func2")
+    account = Managed(ps, host, "u4", system=system, auto=False)
+    host.set_password("func2", "Somebody-else-1!")
+    try:
+        failed = host.failed_logins("func2")
+        for turn in range(5):
+            answer = account.put({"Password": f"Never-sent-{turn}!"})
+            assert answer.status_code == 400 and answer.text.startswith("Credential not changed: "), answer.text
+        assert "budget" in answer.text and host.failed_logins("func2") - failed <= 2
+    finally:
+        host.set_password("func2", "Func-Start-2!")
+
+
+def test_an_account_that_changes_itself_is_not_locked_by_a_wrong_password(ps, host, admin):
+    body = {"EntityTypeID": 1, "HostName": "self-host-2", "IPAddress": "127.0.0.1", "PlatformID": 2, "Port": host.port, "Timeout": 20}
+    system = ok(ps.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
+    host.set_password("u7", "Own-start-1!")
+    account = Managed(ps, host, "u7", password="Own-start-1!", system=system, auto=False, UseOwnCredentials=True)
+    assert account.put({"Password": "Own-second-22!"}).status_code == 204
+    host.set_password("u7", "Somebody-else-1!")
+    failed = host.failed_logins("u7")
+    for turn in range(5):
+        assert account.put({"Password": f"Own-third-{turn}3!"}).status_code == 400
+    assert host.failed_logins("u7") - failed <= 2 and account.password() == "Own-second-22!"
+
+
+def test_a_wrong_password_costs_a_test_one_login(ps, host, admin):
+    account = Managed(ps, host, "u8", password="Own-start-8!", auto=False, UseOwnCredentials=True)
+    host.set_password("u8", "Somebody-else-8!")
+    failed = host.failed_logins("u8")
+    assert account.test() is False
+    assert host.failed_logins("u8") - failed == 1
+    host.set_password("u8", "Own-start-8!")
+    assert account.test() is True and state_of(admin, account)["proof"] == "login"
+
+
+def test_the_functional_account_is_not_changed_through_itself(ps, host, admin):
+    system = take_on_host(ps, host)
+    account = Managed(ps, host, "func", system=system)
+    assert ps.post(f"/ManagedSystems/{system}/ManagedAccounts/Credentials/Change").status_code == 204
+    wait_for(lambda: job_of(admin, account)["reason"])
+    assert "functional account" in job_of(admin, account)["reason"]
+    assert host.can_login("func", account.first) and account.password() == account.first
+
+
+def test_the_name_stays_while_a_change_is_under_way(ps, slow_host, admin):
+    account = Managed(ps, slow_host, "u5", system=take_on_host(ps, slow_host, Timeout=5), auto=False)
+    slow_host.set_password("u5", account.first)
+    with slow(slow_host):
+        assert account.put({"Password": "Named-1!"}).status_code == 409
+        assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u6"}).status_code == 409
+        assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u5", "Description": "x"}).status_code == 200
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u6"}).status_code == 200
+
+
+def test_a_link_that_does_not_verify_stops_its_own_account_only(ps, host, admin, server):
+    system = take_on_host(ps, host)
+    broken, sound = (Managed(ps, host, name, system=system) for name in ("s1", "s2"))
+    credential = ok(admin.post("/v2/credentialvault/credentials", {"name": "follows s1", "attributes": [
+        {"name": name, "userProvided": False, "masked": True} for name in ("one", "two")]}), 201)
+    links = [ok(admin.own("PUT", f"/managed-accounts/{broken.id}/links", {"part": "password", "end": {"attributeId": int(a["id"])}, "release": "consumers"}))["id"]
+             for a in credential["attributes"]]
+    wait_for(lambda: not ok(admin.own("GET", f"/jobs?state=open&systemId={system}"))["items"], timeout=60)
+    now = int(time.time() * 1e6)
+    with sqlite3.connect(server.data + "/keyturn.db", timeout=30) as db:
+        db.execute("UPDATE links SET release = 'none', last_read_at = 1 WHERE account_id = ?", (broken.id,))
+        db.execute("UPDATE managed_accounts SET next_change_at = ? WHERE id = ?", (now - 2, broken.id))
+        db.execute("UPDATE managed_accounts SET next_change_at = ? WHERE id = ?", (now - 1, sound.id))
+    wait_for(lambda: sound.password() != sound.first, timeout=30)
+    assert broken.password() == broken.first
+    for link in links:
+        ok(admin.own("DELETE", f"/links/{link}"), 204)
+    wait_for(lambda: broken.password() != broken.first, timeout=30)
