@@ -1,8 +1,6 @@
 /* rotation/attempt.h: one worker's run of one job: what it knows, and the steps it takes. Inside rotation/ only. */
 #pragma once
 
-#include <stdatomic.h>
-
 #include <inttypes.h>
 #include <stdatomic.h>
 
@@ -20,7 +18,6 @@ enum seen { SEEN_NOT, SEEN_LIVE, SEEN_CANNOT_TELL };
 
 struct attempt {
     const struct rotation_config *config;
-    const atomic_bool *is_stopping;
     struct db *db; /* the worker's reader */
     struct arena *arena;
     struct job job;

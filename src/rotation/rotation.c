@@ -2,6 +2,7 @@
 #include "rotation/rotation.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "audit/audit.h"
 #include "base/log.h"
@@ -75,7 +76,7 @@ static void give_back(struct attempt *t, const struct err *why)
 static void work_on(struct rotation *r, struct db *db, const struct job *claimed)
 {
     struct arena *a = arena_new();
-    struct attempt t = {.config = &r->config, .is_stopping = &r->is_stopping, .db = db, .arena = a, .job = *claimed};
+    struct attempt t = {.config = &r->config, .db = db, .arena = a, .job = *claimed};
     struct err e = {0};
     result done = run_job(&t, &e);
     line_close(TAKE(t.line));
