@@ -1,4 +1,5 @@
 """tests/support.py: a real server with fresh data, and small clients of its faces. Used by every pytest suite."""
+import atexit
 import base64
 import json
 import os
@@ -11,34 +12,69 @@ import time
 import requests
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-BUILD = os.environ.get("KEYTURN_BUILD", os.path.join(TOP, "build-test" if os.path.exists(os.path.join(TOP, "build-test/keyturn")) else "build"))
+BUILD = os.path.abspath(os.environ.get("KEYTURN_BUILD", os.path.join(TOP, "build-test" if os.path.exists(os.path.join(TOP, "build-test/keyturn")) else "build")))
 KEYTURN = os.path.join(BUILD, "keyturn")
 PS = "/BeyondTrust/api/public/v3"
+
+
+def has_postgresql():
+    """KEYTURN_TEST_STORE=postgresql: every server of these tests gets a database instead of a file."""
+    return os.environ.get("KEYTURN_TEST_STORE") == "postgresql"
+
+
+_cluster, _databases = [], [0]
+
+
+def fresh_database():
+    """The URL of an empty database on the one PostgreSQL of this test process."""
+    if not _cluster:
+        from postgresql_store import PostgresStore
+        folder = tempfile.mkdtemp(prefix="keyturn-store-")
+        os.chmod(folder, 0o755)
+        _cluster.append(PostgresStore(os.path.join(folder, "primary"), fsync=False, settings={"max_connections": 500}))
+        _cluster[0].start()
+        atexit.register(lambda: (_cluster[0].stop("immediate"), shutil.rmtree(folder, ignore_errors=True)))
+    _databases[0] += 1
+    return _cluster[0].create_database(f"keyturn{_databases[0]}")
 
 
 class Server:
     """A server process on a data directory of its own."""
 
-    def __init__(self, directory=None, listen=("http://127.0.0.1:0",), program=KEYTURN, environment=None, options=()):
+    def __init__(self, directory=None, listen=("http://127.0.0.1:0",), program=KEYTURN, environment=None, options=(), store=None):
         self.directory = directory or tempfile.mkdtemp(prefix="keyturn-test-")
         self.owns_directory = directory is None
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         self.data = os.path.join(self.directory, "data")
         self.listen, self.program, self.options = list(listen), program, list(options)
         self.environment = dict(os.environ, **(environment or {}))
+        self.store = store or self.kept_store()
         self.process, self.urls = None, []
         self.log_path = os.path.join(self.directory, "server.log")
-        if not os.path.exists(os.path.join(self.data, "keyturn.db")):
+        if not any(os.path.exists(os.path.join(self.data, name)) for name in ("keyturn.db", "installation")):
             self.init()
         self.password = open(os.path.join(self.directory, "admin-password")).read().strip()
         self.api_key = open(os.path.join(self.directory, "api-key")).read().strip()
 
+    def kept_store(self):
+        """The URL of this directory's database, made at its first use; None: SQLite."""
+        kept = os.path.join(self.directory, "store-url")
+        if not has_postgresql():
+            return None
+        if not os.path.exists(kept):
+            with open(os.open(kept, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+                file.write(fresh_database())
+        return open(kept).read()
+
+    def at_store(self):
+        return ["--data", self.data] + (["--store", self.store] if self.store else [])
+
     def init(self):
-        subprocess.run([self.program, "init", "--data", self.data, "--admin-password-file", os.path.join(self.directory, "admin-password"),
+        subprocess.run([self.program, "init"] + self.at_store() + ["--admin-password-file", os.path.join(self.directory, "admin-password"),
                         "--api-key-file", os.path.join(self.directory, "api-key")], check=True, capture_output=True, timeout=60)
 
     def start(self, wait=True):
-        arguments = [self.program, "serve", "--data", self.data] + self.options
+        arguments = [self.program, "serve"] + self.at_store() + self.options
         for url in self.listen:
             arguments += ["--listen", url]
         self.log = open(self.log_path, "ab")
@@ -89,7 +125,7 @@ class Server:
         return PasswordSafe(self.url, key or self.api_key, user, password)
 
     def audit_is_intact(self):
-        return subprocess.run([self.program, "audit", "verify", "--data", self.data], capture_output=True, text=True, timeout=120)
+        return subprocess.run([self.program, "audit", "verify"] + self.at_store(), capture_output=True, text=True, timeout=120)
 
 
 class Client:

@@ -104,7 +104,7 @@ static void cut(struct db *db, size_t to, void *context)
     a->n = to;
 }
 
-static result before_commit(struct db *db, void *context, struct err *e)
+result audit_before_commit(struct db *db, void *context, struct err *e)
 {
     struct audit *a = context;
     TRY(audit_check_seal(a, db, e));
@@ -123,7 +123,7 @@ static result before_commit(struct db *db, void *context, struct err *e)
     return SUCCESS;
 }
 
-static void after_commit(struct db *db, void *context)
+void audit_after_commit(struct db *db, void *context)
 {
     (void)db;
     struct audit *a = context;
@@ -145,9 +145,10 @@ struct writer_hooks audit_hooks(struct audit *a, void (*device_failed)(void *con
         .context = a,
         .mark = mark,
         .cut = cut,
-        .before_commit = before_commit,
-        .after_commit = after_commit,
+        .before_commit = audit_before_commit,
+        .after_commit = audit_after_commit,
         .after_loss = after_loss,
         .device_failed = device_failed,
+        .contact = audit_contact,
     };
 }

@@ -33,6 +33,18 @@ void audit_free(struct audit *a); /* after writer_free */
 /* The hooks' context, which device_failed gets too, is `a`. */
 struct writer_hooks audit_hooks(struct audit *a, void (*device_failed)(void *context));
 
+/* The store has lost rows that were acknowledged: it was restored from a copy, or a standby without the last commits
+ * was promoted. Called in the transaction of the first contact after that, which also records it. `text` names the
+ * chains, for people. */
+typedef result (*audit_rewound)(struct db *db, void *context, struct str text, struct err *e);
+void audit_on_rewound(struct audit *a, audit_rewound rewound, void *context);
+/* Compare the store with what it is known to have held: every row that this process wrote, and `heads`, what
+ * audit_heads_text gave at an earlier time (absent: nothing). The writer asks it at each new connection; the server
+ * before it starts the writer. */
+RESULT audit_compare(struct audit *a, struct db *writer_db, struct str heads, struct err *e);
+/* "a:88213 b:17" of the last checkpoint, to be kept outside the store; any thread that no checkpoint runs beside. */
+struct str audit_heads_text(const struct audit *a, struct arena *arena);
+
 /* Who acts from now on in this work; the gate and the rotation engine set it before they run one. Each work begins as
  * the server itself. On a connection without a chain (a reader) this does nothing. */
 void audit_act(struct db *db, struct audit_actor actor);

@@ -37,7 +37,7 @@ RESULT audit_last_checkpoint(struct db *db, struct arena *a, struct audit_signed
 }
 
 struct checkpoint {
-    const struct audit *audit;
+    struct audit *audit;
     struct arena *arena;
     struct str heads, signature;
 };
@@ -67,6 +67,7 @@ static result heads_text(struct checkpoint *c, struct db *db, struct err *e)
         buf_printf(&text, "%s%.*s:%" PRId64 ":%.*s", i > 0 ? " " : "", STR_ARG(heads[i].server), heads[i].number,
                    STR_ARG(heads[i].hash));
     }
+    audit_remember_heads(c->audit, heads, n);
     if (text.has_failed)
         return FAIL(e, INTERNAL, "audit: the heads of %zu chains are too long for a checkpoint", n);
     c->heads = arena_str(c->arena, buf_str(&text));

@@ -108,6 +108,7 @@ RESULT audit_open(struct db *writer_db, const struct keyring *keys, struct str s
         die("out of memory: %zu bytes", sizeof(*a));
     a->whole = arena_new();
     a->group = arena_new();
+    a->seen_arena = arena_new();
     a->keys = keys;
     a->server = arena_str(a->whole, server);
     refusals_init(&a->refusals);
@@ -128,6 +129,7 @@ void audit_free(struct audit *a)
         db_attach(a->db, NULL);
     refusals_free(&a->refusals);
     arena_free(a->group);
+    arena_free(a->seen_arena);
     arena_free(a->whole);
     free(a);
 }

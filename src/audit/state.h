@@ -37,8 +37,15 @@ struct audit { /* the writer's thread, except `refusals` */
     struct chain_end end, next_end; /* next: when COMMIT returns */
     int64_t sealed_number, next_sealed_number;
     int64_t last_at, next_last_at;
-    bool was_checked;   /* since the keyring opened */
-    const char *broken; /* what the check found; NULL: nothing */
+    bool was_checked;        /* since the keyring opened */
+    const char *broken;      /* what the check found; NULL: nothing */
+    struct audit_head *seen; /* the heads of all chains when we last looked; in `seen_arena` */
+    size_t seen_n;
+    struct arena *seen_arena;
+    bool is_contact_in_doubt, has_stood; /* the last contact's own COMMIT; the group before it */
+    int64_t complained_at;               /* that the store was moved away; monotonic */
+    audit_rewound rewound;
+    void *rewound_context;
     struct refusals refusals;
 };
 
@@ -48,6 +55,11 @@ DEFINE_AUTOFREE(audit)
  * not. */
 RESULT audit_check_seal(struct audit *a, struct db *db, struct err *e);
 void audit_begin_group(struct audit *a); /* empty, by the server itself */
+/* Remember these heads as the least that the store has to have from now on. */
+void audit_remember_heads(struct audit *a, const struct audit_head *heads, size_t n);
+RESULT audit_before_commit(struct db *db, void *context, struct err *e);
+void audit_after_commit(struct db *db, void *context);
+RESULT audit_contact(struct db *db, void *context, bool *ret_stands, struct err *e);
 /* The first max_bytes, ending with a whole character; borrowed. */
 struct str text_start(struct str s, size_t max_bytes);
 

@@ -1,6 +1,7 @@
 /* base/clock.c: the clocks, and times as text. */
 #include "base/clock.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,9 +17,18 @@ static int64_t read_clock(clockid_t id)
     return t.tv_sec * SECONDS + t.tv_nsec / 1000;
 }
 
+/* From the monotonic clock to the one that is followed; 0: none is. */
+static _Atomic int64_t followed;
+
 int64_t clock_now(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    int64_t offset = atomic_load_explicit(&followed, memory_order_relaxed);
+    return offset ? read_clock(CLOCK_MONOTONIC) + offset : read_clock(CLOCK_REALTIME);
+}
+
+void clock_follow(int64_t now)
+{
+    atomic_store_explicit(&followed, now - read_clock(CLOCK_MONOTONIC), memory_order_relaxed);
 }
 
 int64_t clock_monotonic(void)

@@ -13,9 +13,8 @@ static result run(struct db *db, struct sql sql, struct gathering *into, int64_t
     for (size_t i = 0; i < sql.n; i++)
         if (sql.params[i].kind == PARAM_TEXT && !text_is_utf8(sql.params[i].s))
             return FAIL(e, INVALID, "a text holds U+0000 or is not UTF-8");
-    /* Outside its transaction a statement would stand by itself at once. */
     if (db->has_begun && !db_is_in_transaction(db))
-        return FAIL(e, INTERNAL, "the store has rolled the transaction back");
+        return FAIL(e, db_is_lost(db) ? BUSY : INTERNAL, "the store has rolled the transaction back");
     return db->driver->run(db->connection, &sql, into, ret_changed, e);
 }
 
@@ -72,17 +71,24 @@ result db_next_number(struct db *db, const char *counter, int64_t first, int64_t
     return db_insert(db, sql, ret, "the counter is missing", e);
 }
 
+/* Outside its transaction a statement would stand by itself at once. */
+static result control(struct db *db, enum control what, struct err *e)
+{
+    if (db->has_begun && what != ROLLBACK && !db_is_in_transaction(db))
+        return FAIL(e, db_is_lost(db) ? BUSY : INTERNAL, "the store has rolled the transaction back");
+    return db->driver->control(db->connection, what, e);
+}
+
 result db_begin(struct db *db, struct err *e)
 {
-    const struct dialect *dialect = &db->driver->dialect;
-    TRY(run(db, SQL(db->kind == DB_WRITER ? dialect->begin_writer : dialect->begin_reader), NULL, NULL, e));
+    TRY(control(db, BEGIN, e));
     db->has_begun = true;
     return SUCCESS;
 }
 
 result db_commit(struct db *db, struct err *e)
 {
-    TRY(run(db, SQL("COMMIT"), NULL, NULL, e));
+    TRY(control(db, COMMIT, e));
     db->has_begun = false;
     if (db->kind == DB_WRITER)
         atomic_fetch_add(&db->store->commits, 1);
@@ -93,23 +99,23 @@ void db_rollback(struct db *db)
 {
     struct err e;
     db->has_begun = false;
-    if (db_is_in_transaction(db) && !is_ok(run(db, SQL("ROLLBACK"), NULL, NULL, &e)) && db_is_in_transaction(db))
+    if (db_is_in_transaction(db) && !is_ok(control(db, ROLLBACK, &e)) && db_is_in_transaction(db))
         die("a transaction cannot be rolled back: %s", e.text);
 }
 
 result db_savepoint(struct db *db, struct err *e)
 {
-    return run(db, SQL("SAVEPOINT work"), NULL, NULL, e);
+    return control(db, SAVEPOINT, e);
 }
 
 result db_release(struct db *db, struct err *e)
 {
-    return run(db, SQL("RELEASE SAVEPOINT work"), NULL, NULL, e);
+    return control(db, RELEASE, e);
 }
 
 result db_rollback_to(struct db *db, struct err *e)
 {
-    TRY(run(db, SQL("ROLLBACK TO SAVEPOINT work"), NULL, NULL, e));
+    TRY(control(db, ROLLBACK_TO, e));
     return db_release(db, e);
 }
 
@@ -123,23 +129,71 @@ bool db_has_device_failed(const struct db *db)
     return db->driver->has_device_failed(db->connection);
 }
 
-result db_snapshot(struct db *db, struct err *e)
+bool db_has_collided(const struct db *db)
 {
-    if (db->kind != DB_READER)
-        die("a snapshot is for readers");
-    /* Read before the snapshot begins: whatever was counted until here is in it. */
-    uint64_t commits = store_commits(db->store);
-    if (db->has_snapshot && db->snapshot_commits == commits && db_is_in_transaction(db))
+    return db->driver->has_collided && db->driver->has_collided(db->connection);
+}
+
+bool db_is_lost(const struct db *db)
+{
+    return db->driver->is_lost && db->driver->is_lost(db->connection);
+}
+
+bool db_is_in_doubt(const struct db *db)
+{
+    return db->driver->is_in_doubt && db->driver->is_in_doubt(db->connection);
+}
+
+result db_reach(struct db *db, struct err *e)
+{
+    return db_is_lost(db) ? db->driver->reach(db->connection, e) : SUCCESS;
+}
+
+result db_clock(struct db *db, int64_t *ret_now, struct err *e)
+{
+    *ret_now = clock_now();
+    if (!db->driver->is_shared)
         return SUCCESS;
-    db_snapshot_end(db);
+    return db_insert(db, SQL("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS bigint)"), ret_now,
+                     "the store has no clock", e);
+}
+
+result db_notify(struct db *db, struct str text, struct err *e)
+{
+    if (!db->driver->is_shared)
+        return SUCCESS;
+    return db_run(db, SQL("SELECT pg_notify('keyturn', $1)", P_TEXT(text)), e);
+}
+
+/* On a store of one server the snapshot begins with its first statement, and what was counted until here is in it. A
+ * shared one may have had commits of others at any time. */
+static result begin_snapshot(struct db *db, struct err *e)
+{
     TRY(db_begin(db, e));
     db->has_snapshot = true;
-    db->snapshot_commits = commits;
     int64_t touched;
     result r = db_insert(db, SQL("SELECT count(*) FROM settings WHERE name = 'schema'"), &touched, "", e);
     if (!is_ok(r))
         db_snapshot_end(db);
     return r;
+}
+
+result db_snapshot(struct db *db, struct err *e)
+{
+    if (db->kind != DB_READER)
+        die("a snapshot is for readers");
+    uint64_t commits = store_commits(db->store);
+    if (db->has_snapshot && !db->driver->is_shared && db->snapshot_commits == commits && db_is_in_transaction(db))
+        return SUCCESS;
+    db_snapshot_end(db);
+    db->snapshot_commits = commits;
+    TRY(db_reach(db, e));
+    result r = begin_snapshot(db, e);
+    if (!db_is_lost(db))
+        return r;
+    /* The connection had gone stale since its last use: nothing was asked of it yet. */
+    TRY(db_reach(db, e));
+    return begin_snapshot(db, e);
 }
 
 void db_snapshot_end(struct db *db)
@@ -169,19 +223,25 @@ void *db_attachment(const struct db *db)
 
 void db_checkpoint(struct db *db)
 {
-    db->driver->checkpoint(db->connection);
+    if (db->driver->checkpoint)
+        db->driver->checkpoint(db->connection);
 }
 
 result db_open(struct store *s, enum db_kind kind, struct db **ret, struct err *e)
 {
     struct connection *connection;
-    TRY(s->driver->open(s->place, kind, &connection, e));
+    TRY(s->driver->open(s, kind, &connection, e));
     struct db *db = calloc(1, sizeof(*db));
     if (!db)
         die("out of memory: a connection");
     *db = (struct db){.store = s, .driver = s->driver, .connection = connection, .kind = kind, .scratch = arena_new()};
     *ret = db;
     return SUCCESS;
+}
+
+struct str db_server(const struct db *db)
+{
+    return db->store->server ? str_of(db->store->server) : S("");
 }
 
 void db_free(struct db *db)

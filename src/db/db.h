@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/result.h"
+#include "base/secret.h"
 
 struct store;
 struct db;
@@ -99,16 +100,32 @@ void db_rollback(struct db *db);                   /* fine when nothing is open 
 RESULT db_savepoint(struct db *db, struct err *e); /* one level */
 RESULT db_release(struct db *db, struct err *e);
 RESULT db_rollback_to(struct db *db, struct err *e); /* to the savepoint, and release it */
-/* False once the store has rolled back the whole transaction by itself (a full disk): nothing of the group stands. */
+/* False once the store has rolled back the whole transaction by itself (a full disk, a collision, a lost connection):
+ * nothing of the group stands, except perhaps where db_is_in_doubt. */
 bool db_is_in_transaction(const struct db *db);
 /* The last error was from a write or an fsync of the device: the server must stop (design 3.4). */
 bool db_has_device_failed(const struct db *db);
+/* The transaction was lost to another server's: it is worth being run again. */
+bool db_has_collided(const struct db *db);
+/* The connection broke: every statement fails with BUSY until db_reach. */
+bool db_is_lost(const struct db *db);
+/* It broke while a COMMIT was under way: the transaction stands, or it does not. Until the next db_begin. */
+bool db_is_in_doubt(const struct db *db);
+/* Connect again when the connection is lost; at most some seconds. Afterwards whatever this connection had under way
+ * before is over for good, on the other side too. Errors: BUSY; CONFLICT when what answers is another store. */
+RESULT db_reach(struct db *db, struct err *e);
+/* The store's clock: its own where several servers share it, else this machine's. */
+RESULT db_clock(struct db *db, int64_t *ret_now, struct err *e);
 
-/* A reader's snapshot: begun when there is none, renewed when a commit has been acknowledged since. */
+/* A reader's snapshot: begun when there is none, renewed when it may lack an acknowledged commit. */
 RESULT db_snapshot(struct db *db, struct err *e);
 void db_snapshot_end(struct db *db);
 /* From now on every statement of this reader fails with BUSY after this many milliseconds in total (0: no limit). */
 void db_limit(struct db *db, unsigned milliseconds);
+
+/* Tell every server on this store, with the commit of this transaction; on a store of one server it tells nobody.
+ * `text` is at most 200 characters, and no secret. */
+RESULT db_notify(struct db *db, struct str text, struct err *e);
 
 /* One slot for whoever sits above (audit/ keeps the records of the open transaction here). */
 void db_attach(struct db *db, void *attachment);
@@ -117,20 +134,43 @@ void *db_attachment(const struct db *db);
 /* ---- the store ---- */
 
 enum db_kind { DB_WRITER, DB_READER };
-/* SQLite: DIR/keyturn.db, WAL, synchronous FULL, STRICT tables, foreign keys on. Takes an exclusive lock on DIR/lock:
- * CONFLICT "another server uses this directory" when it is held. `create`: make the file (it must not exist); else it
- * must exist: NOT_FOUND names `keyturn init`. Runs missing migrations; CONFLICT when the store is newer than this
- * program. */
-RESULT store_open(const char *directory, bool create, struct store **ret, struct err *e);
+
+/* Where a store is. `directory` holds SQLite's file DIR/keyturn.db, and the lock that keeps a second server of this
+ * machine away; on PostgreSQL nothing else of the store is in it. */
+struct store_place {
+    const char *directory;
+    const char *url;               /* NULL or "sqlite"; else "postgresql://…" (libpq's form, several hosts allowed) */
+    const struct secret *password; /* of the database; NULL: in the URL or where PGPASSFILE says */
+    const char *server; /* the name that this process serves under, one process each; NULL: a tool that only looks */
+};
+/* SQLite: WAL, synchronous FULL, STRICT tables, foreign keys on. PostgreSQL: a writer at SERIALIZABLE, readers in
+ * snapshots, only ever on a server that takes writes; TLS verified except on loopback and Unix sockets.
+ * Takes an exclusive lock on DIR/lock: CONFLICT "another server uses this directory" when it is held. `create`: make
+ * the store, which must not be there; else it must: NOT_FOUND names `keyturn init`. Runs missing migrations; CONFLICT
+ * when the store is newer than this program, or when another process serves under the same name. INVALID: the URL. */
+RESULT store_open(const struct store_place *at, bool create, struct store **ret, struct err *e);
 /* Read-only look at a store that a server may be using (audit verify, backup): no lock, no migration. */
-RESULT store_open_reader(const char *directory, struct store **ret, struct err *e);
+RESULT store_open_reader(const struct store_place *at, struct store **ret, struct err *e);
 void store_free(struct store *s);
+/* For people: a path, or the URL without its password. */
+const char *store_name(const struct store *s);
+/* Several servers may use it, and it may be out of reach: statements wait for a network, so never run one on a loop. */
+bool store_is_shared(const struct store *s);
 RESULT db_open(struct store *s, enum db_kind kind, struct db **ret, struct err *e);
 void db_free(struct db *db);
+struct str db_server(const struct db *db);     /* the name that this process serves under; "" for a tool */
 uint64_t store_commits(const struct store *s); /* counts acknowledged commits of this process */
 /* A consistent copy while others write (SQLite's backup API), to a file that must not exist, 0600, fsynced, with its
- * folder. */
+ * folder. INVALID on PostgreSQL: the text names its own tools. */
 RESULT store_backup(struct store *s, const char *file, struct err *e);
 /* Move WAL pages into the main file; the writer calls it between groups, never inside a commit that a client waits for.
  */
 void db_checkpoint(struct db *db);
+
+/* Calls on_notice for every db_notify of any server, this one too; with "" when some may have been missed (at the
+ * start, and whenever the connection was made anew). On a thread of its own. On a store of one server: nothing ever.
+ */
+struct listener;
+RESULT store_listen(struct store *s, void (*on_notice)(void *context, struct str text), void *context,
+                    struct listener **ret, struct err *e);
+void listener_free(struct listener *l);

@@ -126,8 +126,12 @@ void filter_order(struct builder *b, const struct listing *l, const char *id_sql
 {
     builder_add(b, " ORDER BY ");
     for (size_t i = 0; i < l->sort_count; i++) {
-        builder_add(b, l->sorts[i].column->sql);
-        builder_add(b, l->sorts[i].is_descending ? " DESC, " : ", ");
+        const struct sort *s = &l->sorts[i];
+        builder_add(b, s->column->sql);
+        builder_add(b, s->is_descending ? " DESC" : "");
+        if (s->column->may_be_null)
+            builder_add(b, s->is_descending ? " NULLS LAST" : " NULLS FIRST");
+        builder_add(b, ", ");
     }
     builder_add(b, id_sql);
     builder_add(b, l->sort_count ? " LIMIT" : " DESC LIMIT");

@@ -8,7 +8,8 @@ enum column_kind { COLUMN_TEXT, COLUMN_ID, COLUMN_TIME, COLUMN_FLAG };
 struct column {
     const char *name; /* on the wire, matched ignoring ASCII case */
     enum column_kind kind;
-    const char *sql; /* "c.created_at"; for COLUMN_TEXT the …_key column */
+    const char *sql;  /* "c.created_at"; for COLUMN_TEXT the …_key column */
+    bool may_be_null; /* sorted before every value, on both stores */
 };
 
 enum filter_op {

@@ -12,9 +12,10 @@
     __attribute__((visibility("hidden"))) extern const char name[]
 
 EMBED(migration_0001, "0001.sql");
+EMBED(migration_0002, "0002.sql");
 
 /* Number n stands at n - 1. */
-static const char *const migrations[] = {migration_0001};
+static const char *const migrations[] = {migration_0001, migration_0002};
 enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };
 
 /* ---- translation ---- */
@@ -145,35 +146,48 @@ static result read_schema(struct db *db, int64_t *ret, struct err *e)
     return SUCCESS;
 }
 
-static result run_one(struct db *db, int64_t number, struct arena *a, struct err *e)
+/* In the transaction that it opened. Another server may have run it while this one waited for the lock. */
+static result run_begun(struct db *db, int64_t number, bool *ret_has_run, struct arena *a, struct err *e)
 {
     const char *script = NULL;
+    int64_t schema = 0;
     TRY(migration_translate(&db->driver->dialect, str_of(migrations[number - 1]), a, &script, e));
-    TRY(db_begin(db, e));
+    TRY(read_schema(db, &schema, e));
+    *ret_has_run = number <= schema;
+    if (*ret_has_run)
+        return SUCCESS;
     TRY(db->driver->run_script(db->connection, script, e));
-    TRY(db_run(db,
-               SQL("INSERT INTO settings (name, value) VALUES ('schema', $1)"
-                   " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                   P_TEXT(arena_printf(a, "%" PRId64, number))),
-               e));
-    return db_commit(db, e);
+    return db_run(db,
+                  SQL("INSERT INTO settings (name, value) VALUES ('schema', $1)"
+                      " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                      P_TEXT(arena_printf(a, "%" PRId64, number))),
+                  e);
+}
+
+static result run_one(struct db *db, int64_t number, bool is_upgrade, struct err *e)
+{
+    AUTOFREE(arena) a = arena_new();
+    bool has_run = false;
+    TRY(db_begin(db, e));
+    TRY(run_begun(db, number, &has_run, a, e));
+    TRY(db_commit(db, e));
+    if (is_upgrade && !has_run)
+        log_info("the store was brought to schema %" PRId64, number);
+    return SUCCESS;
 }
 
 result migrations_run(struct db *db, struct err *e)
 {
-    AUTOFREE(arena) a = arena_new();
-    int64_t schema = 0;
+    int64_t schema = 0, waited;
     TRY(read_schema(db, &schema, e));
-    for (int64_t number = 1; number <= NEWEST; number++) {
-        if (number <= schema)
-            continue;
-        result r = run_one(db, number, a, e);
+    if (schema < NEWEST && db->driver->dialect.lock_migrations)
+        TRY(db_insert(db, SQL(db->driver->dialect.lock_migrations), &waited, "no lock", e));
+    for (int64_t number = schema + 1; number <= NEWEST; number++) {
+        result r = run_one(db, number, schema > 0, e);
         if (!is_ok(r)) {
             db_rollback(db);
             return r;
         }
-        if (schema > 0)
-            log_info("the store was brought to schema %" PRId64, number);
     }
     return SUCCESS;
 }
@@ -182,6 +196,8 @@ result migrations_check(struct db *db, struct err *e)
 {
     int64_t schema = 0;
     TRY(read_schema(db, &schema, e));
+    if (schema == 0 && db->driver->is_shared)
+        return FAIL(e, NOT_FOUND, "%s holds no store: make one with `keyturn init --store`", db->store->place);
     if (schema == 0)
         return FAIL(e, CONFLICT, "%s holds no tables: its making was cut short; remove it and run `keyturn init`",
                     db->store->place);

@@ -23,6 +23,7 @@ struct statement {
 
 struct connection {
     sqlite3 *db;
+    enum db_kind kind;
     struct cache *statements;
     int64_t deadline;
     bool has_device_failed;
@@ -163,16 +164,17 @@ static void count_no_memory(void)
         log_warning("store: SQLite was in use before its first connection");
 }
 
-static result sqlite_open(const char *place, enum db_kind kind, struct connection **ret, struct err *e)
+static result sqlite_open(struct store *store, enum db_kind kind, struct connection **ret, struct err *e)
 {
     AUTOFREE(connection) c = calloc(1, sizeof(*c));
     if (!c)
         die("out of memory: a connection");
+    c->kind = kind;
     c->statements = cache_new(STATEMENTS_CACHED, statement_release);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, count_no_memory);
     int flags = kind == DB_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    int rc = sqlite3_open_v2(place, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+    int rc = sqlite3_open_v2(store->place, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     if (rc != SQLITE_OK)
         return fail(c, c->db, rc, e);
     TRY(set_up(c, kind, e));
@@ -302,6 +304,19 @@ static result sqlite_run(struct connection *c, const struct sql *sql, struct gat
 
 /* ---- the rest ---- */
 
+static result sqlite_control(struct connection *c, enum control what, struct err *e)
+{
+    static const char *const texts[CONTROL_COUNT] = {[BEGIN] = "BEGIN",
+                                                     [COMMIT] = "COMMIT",
+                                                     [ROLLBACK] = "ROLLBACK",
+                                                     [SAVEPOINT] = "SAVEPOINT work",
+                                                     [RELEASE] = "RELEASE SAVEPOINT work",
+                                                     [ROLLBACK_TO] = "ROLLBACK TO SAVEPOINT work"};
+    bool is_writer = c->kind == DB_WRITER;
+    struct sql sql = SQL(what == BEGIN && is_writer ? "BEGIN IMMEDIATE" : texts[what]);
+    return sqlite_run(c, &sql, NULL, NULL, e);
+}
+
 static bool sqlite_is_in_transaction(const struct connection *c)
 {
     return !sqlite3_get_autocommit(c->db);
@@ -359,6 +374,12 @@ static result sqlite_copy(struct connection *c, const char *file, struct err *e)
     return r;
 }
 
+static const char catalogue_columns[] =
+    "SELECT t.name, c.name, c.pk, c.pk > 0 AND instr(t.sql, 'AUTOINCREMENT') > 0 FROM sqlite_master t"
+    " JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT GLOB 'sqlite_*' ORDER BY t.name, c.cid";
+static const char catalogue_references[] =
+    "SELECT t.name, f.\"table\" FROM sqlite_master t JOIN pragma_foreign_key_list(t.name) f WHERE t.type = 'table'";
+
 const struct driver sqlite_driver = {
     .dialect = {.id = "INTEGER PRIMARY KEY AUTOINCREMENT",
                 .integer = "INTEGER",
@@ -367,12 +388,16 @@ const struct driver sqlite_driver = {
                 .text = "TEXT",
                 .blob = "BLOB",
                 .table_end = " STRICT",
-                .begin_writer = "BEGIN IMMEDIATE",
-                .begin_reader = "BEGIN",
-                .count_settings = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'settings'"},
+                .count_settings = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'settings'",
+                .columns = catalogue_columns,
+                .references = catalogue_references,
+                .next_id = "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = $1), 0) + 1",
+                .set_next_id = "INSERT OR REPLACE INTO sqlite_sequence (rowid, name, seq)"
+                               " VALUES ((SELECT rowid FROM sqlite_sequence WHERE name = $1), $1, $2 - 1)"},
     .open = sqlite_open,
     .close = sqlite_close,
     .run = sqlite_run,
+    .control = sqlite_control,
     .run_script = sqlite_run_script,
     .is_in_transaction = sqlite_is_in_transaction,
     .has_device_failed = sqlite_has_device_failed,

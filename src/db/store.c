@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "db/driver.h"
 #include "db/migration.h"
+#include "db/postgresql_place.h"
 
 static const char file_name[] = "keyturn.db";
 
@@ -17,14 +18,27 @@ static const char *path_of(struct arena *a, const char *directory, const char *n
     return arena_printf(a, "%s/%s", directory, name).p;
 }
 
-static struct store *store_new(const char *directory)
+static bool is_remote(const struct store_place *at)
 {
-    struct store *s = calloc(1, sizeof(*s));
-    if (!s || asprintf(&s->place, "%s/%s", directory, file_name) < 0)
+    return at->url && strcmp(at->url, "sqlite") != 0;
+}
+
+static result store_new(const struct store_place *at, const char *directory, struct store **ret, struct err *e)
+{
+    AUTOFREE(store) s = calloc(1, sizeof(*s));
+    if (!s)
         die("out of memory: a store");
-    s->driver = &sqlite_driver;
     s->lock = -1;
-    return s;
+    s->driver = is_remote(at) ? &postgresql_driver : &sqlite_driver;
+    s->server = at->server ? strdup(at->server) : NULL;
+    if (is_remote(at)) {
+        TRY(postgresql_place_new(at, &s->remote, e));
+        s->place = postgresql_place_name(s->remote);
+    } else if (asprintf(&s->place, "%s/%s", directory, file_name) < 0) {
+        die("out of memory: a store");
+    }
+    *ret = TAKE(s);
+    return SUCCESS;
 }
 
 void store_free(struct store *s)
@@ -33,8 +47,20 @@ void store_free(struct store *s)
         return;
     if (s->lock >= 0)
         close(s->lock);
+    postgresql_place_free(s->remote);
+    free(s->server);
     free(s->place);
     free(s);
+}
+
+const char *store_name(const struct store *s)
+{
+    return s->place;
+}
+
+bool store_is_shared(const struct store *s)
+{
+    return s->driver->is_shared;
 }
 
 uint64_t store_commits(const struct store *s)
@@ -121,17 +147,17 @@ static void remove_file(const char *file, struct arena *a)
         unlink(arena_printf(a, "%s%s", file, suffixes[i]).p);
 }
 
-static result bring_up(struct store *s, struct err *e)
+result store_bring_up(struct store *s, struct err *e)
 {
     AUTOFREE(db) db = NULL;
     TRY(db_open(s, DB_WRITER, &db, e));
     return migrations_run(db, e);
 }
 
-static result create(struct store *s, const char *directory, struct arena *a, struct err *e)
+static result create_file(struct store *s, const char *directory, struct arena *a, struct err *e)
 {
     TRY(make_file(s->place, "; if its making was cut short, remove it", e));
-    result r = bring_up(s, e);
+    result r = store_bring_up(s, e);
     if (is_ok(r))
         r = sync_folder(directory, e);
     if (!is_ok(r))
@@ -139,40 +165,84 @@ static result create(struct store *s, const char *directory, struct arena *a, st
     return r;
 }
 
+/* Tables without an installation are what an `init` left behind that was cut short: the next one goes on with them. */
+static result create_tables(struct store *s, struct err *e)
+{
+    int64_t installations;
+    TRY(store_bring_up(s, e));
+    AUTOFREE(db) db = NULL;
+    TRY(db_open(s, DB_WRITER, &db, e));
+    TRY(db_insert(db, SQL("SELECT count(*) FROM settings WHERE name = 'installation'"), &installations, "no count", e));
+    if (installations > 0)
+        return FAIL(e, CONFLICT, "%s: a store is there already; nothing was changed", s->place);
+    return SUCCESS;
+}
+
 static result look(struct store *s, struct err *e)
 {
     AUTOFREE(db) db = NULL;
-    TRY(check_file(s->place, e));
+    if (!s->remote)
+        TRY(check_file(s->place, e));
     TRY(db_open(s, DB_READER, &db, e));
     return migrations_check(db, e);
 }
 
-result store_open(const char *directory, bool creates, struct store **ret, struct err *e)
+result store_open(const struct store_place *at, bool creates, struct store **ret, struct err *e)
 {
     AUTOFREE(arena) a = arena_new();
-    const char *real = directory;
-    TRY(real_path(directory, a, &real, e));
+    const char *real = at->directory;
+    TRY(real_path(at->directory, a, &real, e));
     TRY(check_directory(real, e));
-    AUTOFREE(store) s = store_new(real);
+    AUTOFREE(store) s = NULL;
+    TRY(store_new(at, real, &s, e));
     TRY(take_lock(real, a, &s->lock, e));
-    if (creates) {
-        TRY(create(s, real, a, e));
-    } else {
+    if (creates)
+        TRY(s->remote ? create_tables(s, e) : create_file(s, real, a, e));
+    else
         TRY(look(s, e));
-        TRY(bring_up(s, e));
-    }
+    if (!creates)
+        TRY(store_bring_up(s, e));
     *ret = TAKE(s);
     return SUCCESS;
 }
 
-result store_open_reader(const char *directory, struct store **ret, struct err *e)
+result store_open_reader(const struct store_place *at, struct store **ret, struct err *e)
 {
     AUTOFREE(arena) a = arena_new();
-    const char *real = directory;
-    TRY(real_path(directory, a, &real, e));
+    const char *real = at->directory;
+    TRY(real_path(at->directory, a, &real, e));
     TRY(check_directory(real, e));
-    AUTOFREE(store) s = store_new(real);
+    AUTOFREE(store) s = NULL;
+    TRY(store_new(at, real, &s, e));
     TRY(look(s, e));
+    *ret = TAKE(s);
+    return SUCCESS;
+}
+
+static result make_missing(struct store *s, const char *directory, struct err *e)
+{
+    if (s->remote)
+        return SUCCESS;
+    if (access(s->place, F_OK) != 0) {
+        TRY(make_file(s->place, "", e));
+        TRY(sync_folder(directory, e));
+    }
+    return check_file(s->place, e);
+}
+
+result store_open_bare(const struct store_place *at, struct store **ret, struct err *e)
+{
+    AUTOFREE(arena) a = arena_new();
+    const char *real = at->directory;
+    if (real) {
+        TRY(real_path(at->directory, a, &real, e));
+        TRY(check_directory(real, e));
+    }
+    AUTOFREE(store) s = NULL;
+    TRY(store_new(at, real, &s, e));
+    if (real)
+        TRY(take_lock(real, a, &s->lock, e));
+    TRY(make_missing(s, real, e));
     *ret = TAKE(s);
     return SUCCESS;
 }
@@ -197,6 +267,11 @@ result store_backup(struct store *s, const char *file, struct err *e)
 {
     const char *slash = strrchr(file, '/');
     const char *name = slash ? slash + 1 : file;
+    if (!s->driver->copy)
+        return FAIL(
+            e, INVALID,
+            "a store on PostgreSQL is backed up with its own tools (pg_basebackup, pg_dump), or copied to a file: "
+            "keyturn store copy --from URL --to sqlite");
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return FAIL(e, INVALID, "%s does not name a file", file);
     AUTOFREE(arena) a = arena_new();

@@ -4,11 +4,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
 enum { GROUP_WORKS_MAX = 64, GROUP_US_MAX = 5000, WAITING_MAX = 4096, WAITING_BYTES_MAX = 32 << 20 };
+enum { TRIES = 3, REACH_PAUSE_MS = 200 };
+#define PATIENCE (10 * SECONDS) /* a group waits so long for a lost store */
 
 struct queue {
     struct work *first, *last;
@@ -26,8 +29,10 @@ struct writer {
     bool is_stopping, is_broken;
     uint64_t commits, works, losses;
     /* The writer's thread alone: */
-    size_t company;    /* works that were here when the last group ended */
-    int64_t commit_us; /* what its commit took */
+    size_t company;     /* works that were here when the last group ended */
+    int64_t commit_us;  /* what its commit took */
+    bool needs_contact; /* the connection is new, or lost */
+    bool is_in_doubt;   /* a COMMIT was under way when it was lost */
 };
 
 /* What the writer's thread has in hand. */
@@ -75,21 +80,29 @@ static struct work *take_next(struct writer *w)
     return work;
 }
 
-/* False when there will be none any more. */
+static struct timespec timespec_of(int64_t monotonic)
+{
+    return (struct timespec){.tv_sec = monotonic / SECONDS, .tv_nsec = monotonic % SECONDS * 1000};
+}
+
+/* False when there will be none any more. While the store is lost it returns now and then without any. */
 static bool wait_for_work(struct writer *w)
 {
+    struct timespec end = timespec_of(clock_monotonic() + REACH_PAUSE_MS * 1000);
+    int rc = 0;
     pthread_mutex_lock(&w->mutex);
-    while (!w->waiting && !w->is_stopping)
-        pthread_cond_wait(&w->has_work, &w->mutex);
-    bool has_work = w->waiting > 0;
+    while (!w->waiting && !w->is_stopping && rc == 0)
+        rc = w->needs_contact ? pthread_cond_timedwait(&w->has_work, &w->mutex, &end)
+                              : pthread_cond_wait(&w->has_work, &w->mutex);
+    bool goes_on = w->waiting > 0 || !w->is_stopping;
     pthread_mutex_unlock(&w->mutex);
-    return has_work;
+    return goes_on;
 }
 
 /* Until `wanted` works wait, or a step, or until that time of the monotonic clock. False when none waits then. */
 static bool wait_for_company(struct writer *w, size_t wanted, int64_t until)
 {
-    struct timespec end = {.tv_sec = until / SECONDS, .tv_nsec = until % SECONDS * 1000};
+    struct timespec end = timespec_of(until);
     pthread_mutex_lock(&w->mutex);
     w->wanted = wanted;
     int rc = 0;
@@ -198,15 +211,46 @@ static void give_up_if_device_failed(struct writer *w)
         w->hooks.device_failed(w->hooks.context);
 }
 
+static void count_loss(struct writer *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->losses++;
+    pthread_mutex_unlock(&w->mutex);
+    give_up_if_device_failed(w);
+}
+
 static void note_loss(struct writer *w)
 {
     db_rollback(w->db);
     if (w->hooks.after_loss)
         w->hooks.after_loss(w->db, w->hooks.context);
-    pthread_mutex_lock(&w->mutex);
-    w->losses++;
-    pthread_mutex_unlock(&w->mutex);
-    give_up_if_device_failed(w);
+    count_loss(w);
+}
+
+/* Nothing happens on a new connection before the audit has looked at it. *ret_stands: of the group in doubt. */
+static result make_contact(struct writer *w, bool *ret_stands, struct err *e)
+{
+    *ret_stands = false;
+    TRY(db_reach(w->db, e));
+    if (w->hooks.contact)
+        TRY(w->hooks.contact(w->db, w->hooks.context, ret_stands, e));
+    w->needs_contact = false;
+    return SUCCESS;
+}
+
+/* The store was lost in the middle of a group. True: its COMMIT had come through. False: nothing of it stands, and the
+ * store is back (needs_contact is false) or not. */
+static bool outlast_loss(struct writer *w)
+{
+    struct err ignored;
+    int64_t until = clock_monotonic() + PATIENCE;
+    bool stands = false;
+    db_rollback(w->db);
+    w->needs_contact = true;
+    w->is_in_doubt = db_is_in_doubt(w->db);
+    while (!is_ok(make_contact(w, &stands, &ignored)) && clock_monotonic() < until)
+        usleep(REACH_PAUSE_MS * 1000);
+    return !w->needs_contact && w->is_in_doubt && stands;
 }
 
 static result commit(struct writer *w, struct err *e)
@@ -230,37 +274,57 @@ static size_t count_commit(struct writer *w, size_t works)
     return company < GROUP_WORKS_MAX ? company : GROUP_WORKS_MAX;
 }
 
-/* After a loss. What fails now has failed for good. */
+static void refuse_unreached(struct writer *w, struct work *work)
+{
+    if (w->is_in_doubt)
+        finish_with(work, BUSY,
+                    "the store was lost while this was being written, and whether it stands is not known yet: look "
+                    "before you ask again");
+    else
+        finish_with(work, BUSY, "the store cannot be reached");
+}
+
+/* One more try, in a group of its own. */
+static result try_alone(struct writer *w, struct work *work, struct err *why)
+{
+    TRY(db_begin(w->db, why));
+    run_in_savepoint(w, work);
+    /* Its own error says more than that of the COMMIT that cannot be. */
+    if (db_is_in_transaction(w->db))
+        return commit(w, why);
+    *why = work->why;
+    return is_ok(work->outcome) ? FAIL(why, INTERNAL, "the store has rolled the transaction back") : work->outcome;
+}
+
+/* After a loss. What fails now has failed for good, unless it was a collision. */
 static void run_alone(struct writer *w, struct work *work)
 {
-    struct err why = {0};
-    if (w->is_broken) {
-        finish_with(work, INTERNAL, "the store's device has failed");
-        return;
-    }
-    result r = db_begin(w->db, &why);
-    if (is_ok(r)) {
-        run_in_savepoint(w, work);
-        /* Its own error says more than that of the COMMIT that cannot be. */
-        if (db_is_in_transaction(w->db))
-            r = commit(w, &why);
-        else
-            r = is_ok(work->outcome) ? FAIL(&why, INTERNAL, "the store has rolled the transaction back")
-                                     : work->outcome;
-    }
-    if (is_ok(r)) {
-        count_commit(w, 1);
-    } else {
-        if (why.code != OK) {
-            work->outcome = r;
-            work->why = why;
+    for (int tries = 1; !w->is_broken && !w->needs_contact; tries++) {
+        struct err why = {0};
+        result r = try_alone(w, work, &why);
+        bool is_lost = db_is_lost(w->db), has_collided = db_has_collided(w->db);
+        if (!is_ok(r) && is_lost && outlast_loss(w))
+            r = SUCCESS;
+        if (is_ok(r)) {
+            count_commit(w, 1);
+            finish(work);
+            return;
         }
-        note_loss(w);
+        if (is_lost)
+            count_loss(w);
+        else
+            note_loss(w);
+        if (w->is_broken || (tries < TRIES && (has_collided || is_lost)))
+            continue;
+        work->outcome = r;
+        work->why = why;
+        finish(work);
+        return;
     }
     if (w->is_broken)
         finish_with(work, INTERNAL, "the store's device has failed");
     else
-        finish(work);
+        refuse_unreached(w, work);
 }
 
 /* Whoever was here when the last group ended soon comes again, and waiting for him saves a commit: a group does it for
@@ -302,38 +366,64 @@ static bool run_group(struct writer *w, struct group *g)
     return is_ok(r);
 }
 
+static result begin_group(struct writer *w, struct err *why)
+{
+    bool stands; /* its works have been told already that it was not known */
+    if (w->needs_contact)
+        TRY(make_contact(w, &stands, why));
+    return db_begin(w->db, why);
+}
+
+static void refuse_group(struct writer *w, const struct err *why)
+{
+    struct work *work;
+    w->needs_contact = w->needs_contact || db_is_lost(w->db);
+    give_up_if_device_failed(w);
+    for (size_t n = 0; n < GROUP_WORKS_MAX && (work = take_next(w)); n++)
+        finish_with(work, why->code, why->text);
+}
+
+static void finish_group(struct writer *w, struct group *g)
+{
+    w->company = count_commit(w, g->n);
+    for (size_t i = 0; i < g->n; i++)
+        finish(g->works[i]);
+}
+
 static void write_group(struct writer *w)
 {
     struct group g = {0};
     struct err why = {0};
-    result r = db_begin(w->db, &why);
-    if (!is_ok(r)) {
-        give_up_if_device_failed(w);
-        struct work *work;
-        for (; g.n < GROUP_WORKS_MAX && (work = take_next(w)); g.n++)
-            finish_with(work, why.code, why.text);
+    if (!is_ok(begin_group(w, &why))) {
+        refuse_group(w, &why);
         return;
     }
     if (run_group(w, &g)) {
-        w->company = count_commit(w, g.n);
-        for (size_t i = 0; i < g.n; i++)
-            finish(g.works[i]);
-    } else {
-        note_loss(w);
-        for (size_t i = 0; i < g.n; i++)
-            run_alone(w, g.works[i]);
+        finish_group(w, &g);
+        return;
     }
+    bool is_lost = db_is_lost(w->db);
+    if (is_lost && outlast_loss(w)) {
+        finish_group(w, &g);
+        return;
+    }
+    if (is_lost)
+        count_loss(w);
+    else
+        note_loss(w);
+    for (size_t i = 0; i < g.n; i++)
+        run_alone(w, g.works[i]);
 }
 
 static void *write_groups(void *argument)
 {
     struct writer *w = argument;
     while (wait_for_work(w)) {
-        if (w->is_broken) {
-            finish_with(take_next(w), INTERNAL, "the store's device has failed");
-            continue;
-        }
-        write_group(w);
+        struct work *work;
+        while (w->is_broken && (work = take_next(w)))
+            finish_with(work, INTERNAL, "the store's device has failed");
+        if (!w->is_broken)
+            write_group(w);
         db_checkpoint(w->db);
         give_up_if_device_failed(w);
     }

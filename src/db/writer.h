@@ -2,8 +2,12 @@
  * come first served, each in a savepoint, and commits once: one fsync; answers leave after it (design 3.4).
  * When fewer wait than were here when the last group ended, it gives them as long as a commit takes to come back.
  *
- * When COMMIT fails, or the store has rolled the whole group back by itself (a full disk), nothing of the group stands:
- * each work is run again alone, and one that fails again gets the store's error. */
+ * When COMMIT fails, or the store has rolled the whole group back by itself (a full disk, a collision with another
+ * server), nothing of the group stands: each work is run again alone, and one that fails again gets the store's error;
+ * a collision is tried three times.
+ *
+ * When the connection is lost the group waits some seconds for the store to come back; whoever keeps the audit's chain
+ * then says whether a COMMIT that was under way stands. After that, until the store is back, every work is refused. */
 #pragma once
 
 #include "db/db.h"
@@ -35,6 +39,10 @@ struct writer_hooks { /* the audit's: all may be NULL */
     void (*after_commit)(struct db *db, void *context);                   /* the head moves */
     void (*after_loss)(struct db *db, void *context);                     /* nothing of the group stands */
     void (*device_failed)(void *context);                                 /* an I/O error: the process must stop */
+    /* A new connection, before anything else happens on it; outside a transaction. Did the group that was in doubt
+     * (its before_commit was called, its after_commit or after_loss not) come through? When this fails it is asked
+     * again. */
+    result (*contact)(struct db *db, void *context, bool *ret_stands, struct err *e);
 };
 
 /* Starts the thread; takes over `db` (a DB_WRITER) until writer_free. */

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "gate/internal.h"
 
+enum { READERS = 8 }; /* on a store that statements wait for */
+
 static void *open_reader(void *context)
 {
     struct gate *g = context;
@@ -51,12 +53,15 @@ result gate_new(const struct gate_config *config, struct gate **ret, struct err 
     g->loop_readers = calloc(config->loops, sizeof(struct db *));
     if (!g->loop_readers)
         die("out of memory");
-    for (unsigned i = 0; is_ok(r) && i < config->loops; i++)
+    bool is_shared = store_is_shared(config->store);
+    for (unsigned i = 0; is_ok(r) && !is_shared && i < config->loops; i++)
         r = db_open(config->store, DB_READER, &g->loop_readers[i], e);
     if (!is_ok(r)) {
         gate_free(g);
         return r;
     }
+    if (is_shared)
+        g->read = pool_new("read", READERS, 1024, open_reader, close_reader, g);
     g->prepare = pool_new("prepare", core_count(), 64, open_reader, close_reader, g);
     g->search = pool_new("search", 2, 64, open_reader, close_reader, g);
     *ret = g;
@@ -77,12 +82,14 @@ static void free_calls(struct gate *g)
 
 void gate_drain(struct gate *g)
 {
+    if (g && g->read)
+        pool_free(g->read);
     if (g && g->prepare)
         pool_free(g->prepare);
     if (g && g->search)
         pool_free(g->search);
     if (g)
-        g->prepare = g->search = NULL;
+        g->read = g->prepare = g->search = NULL;
 }
 
 void gate_free(struct gate *g)
@@ -137,10 +144,6 @@ void gate_on_request(struct http_exchange *x, void *context)
         refuse_plain(gc, face->rules, allow, &e);
         return;
     }
-    if (g->is_stopping) {
-        call_finish_with(gc, FAIL(&e, BUSY, "The server is stopping"), &e);
-        return;
-    }
     if (c->row->may.who != WHO_PUBLIC && !is_ok(c->face->look(c, &e))) {
         audit_refusal(g->config.audit, g->config.writer, call_actor(c), "refused", "unauthenticated");
         call_finish_with(gc, (result){e.code}, &e);
@@ -185,7 +188,8 @@ void gate_on_refusal(struct str path, int status, const char *why, struct http_r
 void gate_on_idle(unsigned loop, void *context)
 {
     struct gate *g = context;
-    db_snapshot_end(g->loop_readers[loop]);
+    if (g->loop_readers[loop])
+        db_snapshot_end(g->loop_readers[loop]);
 }
 
 void gate_stop(struct gate *g)

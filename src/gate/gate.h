@@ -223,9 +223,12 @@ void gate_on_refusal(struct str path, int status, const char *why, struct http_r
 void gate_on_idle(unsigned loop, void *gate);
 /* The job has settled: run the answers of the calls parked on it. Any thread. */
 void gate_job_settled(struct gate *g, int64_t job_id);
+/* Jobs that somebody is parked for, at most `max`: to be looked up where notices may have been missed. */
+size_t gate_parked_jobs(struct gate *g, int64_t *ret_ids, size_t max);
 /* Once a tenth of a second: ends waits that are over. Any one thread. */
 void gate_tick(struct gate *g);
-/* From now on new calls get BUSY and parked ones end with BUSY (job's number in the text). */
+/* From now on nobody is parked, and who is gets BUSY with the job's number. What still arrives on open connections is
+ * answered; http sees to it that these end. */
 void gate_stop(struct gate *g);
 /* The OpenAPI 3 document of one module of one face. */
 RESULT gate_openapi(const struct face_rules *face, const struct modules *module, struct buf *out, struct err *e);

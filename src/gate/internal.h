@@ -58,7 +58,7 @@ struct gate {
     struct gate_face *faces;
     size_t face_count;
     struct db **loop_readers;
-    struct pool *prepare, *search;
+    struct pool *read, *prepare, *search;
     pthread_mutex_t lock; /* free list, parked, settled, stopping */
     struct gate_call *free_calls;
     struct gate_call *parked;

@@ -95,6 +95,17 @@ void gate_job_settled(struct gate *g, int64_t job_id)
     }
 }
 
+size_t gate_parked_jobs(struct gate *g, int64_t *ret_ids, size_t max)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&g->lock);
+    for (const struct gate_call *gc = g->parked; gc && n < max; gc = gc->next)
+        if (gc->call.job_id)
+            ret_ids[n++] = gc->call.job_id;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
 void gate_tick(struct gate *g)
 {
     pthread_mutex_lock(&g->lock);

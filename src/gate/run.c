@@ -204,6 +204,18 @@ static void search_work(void *argument, void *local)
     finish_read(gc);
 }
 
+static void read_work(void *argument, void *local)
+{
+    struct gate_call *gc = argument;
+    struct db *db = local;
+    gc->outcome = db_snapshot(db, &gc->why);
+    if (gc->outcome.code == OK)
+        gc->outcome = run_once(gc, db, &gc->why);
+    gc->call.db = NULL;
+    db_snapshot_end(db);
+    finish_read(gc);
+}
+
 static void submit_pool(struct gate_call *gc, struct pool *pool, void (*work)(void *, void *))
 {
     struct err e;
@@ -216,7 +228,9 @@ static void dispatch_mode(struct gate_call *gc, bool is_on_loop)
 {
     switch (gc->call.row->mode) {
     case READS:
-        if (is_on_loop && !gc->call.was_parked)
+        if (gc->gate->read)
+            submit_pool(gc, gc->gate->read, read_work);
+        else if (is_on_loop && !gc->call.was_parked)
             run_read(gc, gc->gate->loop_readers[http_exchange_loop(gc->exchange)]);
         else
             submit_pool(gc, gc->gate->search, search_work);

@@ -110,6 +110,7 @@ static RESULT publish_key(struct tokens *t, struct db *db, struct arena *a, int6
     TRY(db_query(db, a, SQL("SELECT id FROM token_keys WHERE public_key = $1", P_BLOB(public_key)), &rows, e));
     if (rows.n > 0)
         return SUCCESS;
+    TRY(db_notify(db, S("tokens"), e));
     return db_run(db,
                   SQL("INSERT INTO token_keys (public_key, created_at, ends_at) VALUES ($1, $2, $3)",
                       P_BLOB(public_key), P_INT(now), P_INT(t->made_at + KEY_USED_FOR + TOKEN_LIFE)),
@@ -159,9 +160,22 @@ static void take_ring(struct tokens *t, const struct rows *rows)
     pthread_rwlock_unlock(&t->lock);
 }
 
+RESULT tokens_reload(struct tokens *t, struct db *db, int64_t now, struct err *e)
+{
+    struct arena *a = arena_new();
+    struct rows rows;
+    result r = db_query(db, a,
+                        SQL("SELECT public_key, ends_at FROM token_keys WHERE ends_at > $1 ORDER BY id DESC LIMIT $2",
+                            P_INT(now), P_INT(VERIFIERS_MAX)),
+                        &rows, e);
+    if (is_ok(r))
+        take_ring(t, &rows);
+    arena_free(a);
+    return r;
+}
+
 static RESULT renew(struct tokens *t, struct db *db, struct arena *a, int64_t now, struct err *e)
 {
-    struct rows rows;
     if (!t->signer || now - t->made_at >= KEY_RENEWED_AFTER)
         TRY(make_key(t, db, now, e));
     TRY(publish_key(t, db, a, now, e));
@@ -171,12 +185,7 @@ static RESULT renew(struct tokens *t, struct db *db, struct arena *a, int64_t no
                    " LIMIT 500)",
                    P_INT(now)),
                e));
-    TRY(db_query(db, a,
-                 SQL("SELECT public_key, ends_at FROM token_keys WHERE ends_at > $1 ORDER BY id DESC LIMIT $2",
-                     P_INT(now), P_INT(VERIFIERS_MAX)),
-                 &rows, e));
-    take_ring(t, &rows);
-    return SUCCESS;
+    return tokens_reload(t, db, now, e);
 }
 
 RESULT tokens_renew(struct tokens *t, struct db *writer_db, int64_t now, struct err *e)

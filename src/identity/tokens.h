@@ -11,6 +11,8 @@ void tokens_free(struct tokens *t);
 /* A new key every 24 h; reloads the keys of other processes; drops ended ones, and the records of logged-out tokens
  * that have expired. The tick calls it. May be called again after its transaction was lost. */
 RESULT tokens_renew(struct tokens *t, struct db *writer_db, int64_t now, struct err *e);
+/* The keys of all servers, as the store has them now; any thread, any connection. */
+RESULT tokens_reload(struct tokens *t, struct db *db, int64_t now, struct err *e);
 
 struct token_claims {
     int64_t user_id, issued_at_s, ends_at_s;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cluster/node.h"
 #include "identity/upkeep.h"
 #include "main/server.h"
 
@@ -35,12 +36,52 @@ static void *signals_main(void *argument)
 struct beat {
     struct server *s;
     struct arena *a;
+    uint64_t seconds;
     bool made_jobs;
 };
+
+enum { BEAT_EVERY_S = 5 };
+
+/* Half of the way there and back is how long ago the store has read it. */
+result server_follow_clock(struct server *s, struct db *db, struct err *e)
+{
+    int64_t now = 0, before = clock_monotonic();
+    if (!store_is_shared(s->store))
+        return SUCCESS;
+    TRY(db_clock(db, &now, e));
+    clock_follow(now + (clock_monotonic() - before) / 2);
+    return SUCCESS;
+}
+
+static struct str urls_of(const struct server *s, struct arena *a)
+{
+    struct str text = S("");
+    for (size_t i = 0; i < s->url_count; i++)
+        text = arena_printf(a, "%.*s%s%.*s", STR_ARG(text), i ? "\n" : "", STR_ARG(s->urls[i]));
+    return text;
+}
+
+/* What every server does for itself. */
+static result keep_alive(struct beat *b, struct db *db, int64_t now, struct err *e)
+{
+    struct server *s = b->s;
+    struct node node = {
+        .name = s->name, .version = S(KEYTURN_VERSION), .urls = urls_of(s, b->a), .started_at = s->service.started_at};
+    TRY(rotation_renew(s->rotation, db, b->a, now, e));
+    return store_is_shared(s->store) ? node_beat(db, &node, now, e) : SUCCESS;
+}
 
 static result each_second(struct db *db, void *argument, struct err *e)
 {
     struct beat *b = argument;
+    bool is_ours = true;
+    TRY(server_follow_clock(b->s, db, e));
+    if (b->seconds % BEAT_EVERY_S == 1)
+        TRY(keep_alive(b, db, clock_now(), e));
+    if (store_is_shared(b->s->store))
+        TRY(lease_take(db, b->a, "clockwork", b->s->name, clock_now(), &is_ours, e));
+    if (!is_ours)
+        return SUCCESS;
     return rotation_tick(db, b->a, b->s->keys, clock_now(), &b->made_jobs, e);
 }
 
@@ -52,6 +93,14 @@ static result each_minute(struct db *db, void *argument, struct err *e)
     return tokens_renew(b->s->tokens, db, now, e);
 }
 
+void heads_keep(const struct server *s, struct arena *a)
+{
+    struct err e;
+    struct str heads = audit_heads_text(s->audit, a);
+    if (heads.n > 0 && !is_ok(line_write(a, s->options->data, "heads", heads, &e)))
+        log_warning("the heads of the audit's chains cannot be kept: %s", e.text);
+}
+
 static void warn_unless(result r, const char *what, const struct err *e)
 {
     if (!is_ok(r))
@@ -60,7 +109,7 @@ static void warn_unless(result r, const char *what, const struct err *e)
 
 static void beat_second(struct server *s, struct arena *a, uint64_t seconds)
 {
-    struct beat b = {.s = s, .a = a};
+    struct beat b = {.s = s, .a = a, .seconds = seconds};
     struct err e = {0};
     audit_flush(s->audit, s->writer, false);
     warn_unless(writer_do(s->writer, each_second, &b, &e), "schedule", &e);
@@ -70,6 +119,7 @@ static void beat_second(struct server *s, struct arena *a, uint64_t seconds)
         return;
     warn_unless(writer_do(s->writer, each_minute, &b, &e), "tidying", &e);
     warn_unless(audit_checkpoint(s->audit, s->writer, &e), "checkpoint", &e);
+    heads_keep(s, a);
 }
 
 static void *clock_main(void *argument)

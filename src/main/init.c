@@ -22,7 +22,9 @@ struct first_start {
     const struct options *o;
     struct arena *a;
     struct secret *root, *recovery, *password, *api_key;
-    struct str password_hash;
+    struct str password_hash, installation;
+    struct store_place place;
+    const char *store_name;
     bool makes_password, makes_api_key; /* made here, not read from a file */
     const char *made[4];                /* files to remove when something fails */
     size_t made_count;
@@ -125,11 +127,11 @@ static result make_registrations(struct first_start *f, struct db *db, const str
 static result fill_store(struct first_start *f, struct db *db, struct keyring *keys, struct err *e)
 {
     int64_t now = clock_now();
-    struct str installation = random_hex(f->a, 16);
-    TRY(setting(db, "installation", installation, e));
+    f->installation = random_hex(f->a, 16);
+    TRY(setting(db, "installation", f->installation, e));
     TRY(setting(db, "epoch", S("1"), e));
     TRY(identity_make_secrets(db, e));
-    TRY(make_keys(f, db, installation, keys, now, e));
+    TRY(make_keys(f, db, f->installation, keys, now, e));
     TRY(role_make_builtins(db, f->a, now, e));
     TRY(accounts_make_builtins(db, f->a, now, e));
     TRY(make_administrator(f, db, now, e));
@@ -141,7 +143,7 @@ static result make_store(struct first_start *f, struct err *e)
     struct store *store = NULL;
     struct db *db = NULL;
     struct keyring *keys = keyring_new();
-    result r = store_open(f->o->data, true, &store, e);
+    result r = store_open(&f->place, true, &store, e);
     if (is_ok(r))
         r = db_open(store, DB_WRITER, &db, e);
     if (is_ok(r))
@@ -149,31 +151,38 @@ static result make_store(struct first_start *f, struct err *e)
     if (is_ok(r))
         r = fill_store(f, db, keys, e);
     if (is_ok(r))
+        r = installation_keep(f->o, f->a, f->installation, e);
+    if (is_ok(r))
         r = db_commit(db, e);
     if (db)
         db_free(db);
+    if (is_ok(r))
+        f->store_name = arena_cstr(f->a, str_of(store_name(store)));
     if (store)
         store_free(store);
     keyring_free(keys);
     return r;
 }
 
+/* On PostgreSQL what was begun is rolled back; empty tables may stay, and the next init goes on with them. */
 static void undo(struct first_start *f, bool made_store)
 {
     for (size_t i = 0; i < f->made_count; i++)
         unlink(f->made[i]);
-    static const char *const files[] = {"keyturn.db", "keyturn.db-wal", "keyturn.db-shm", "lock"};
-    for (size_t i = 0; made_store && i < 4; i++)
+    static const char *const files[] = {"keyturn.db", "keyturn.db-wal", "keyturn.db-shm", "lock", "installation"};
+    for (size_t i = 0; made_store && i < sizeof files / sizeof files[0]; i++)
         unlink(arena_printf(f->a, "%s/%s", f->o->data, files[i]).p);
 }
 
 static result check_folder(struct first_start *f, struct err *e)
 {
+    static const char *const files[] = {"keyturn.db", "installation"};
     if (mkdir(f->o->data, 0700) != 0 && errno != EEXIST)
         return FAIL(e, INVALID, "%s: %s", f->o->data, strerror(errno));
-    if (access(arena_printf(f->a, "%s/keyturn.db", f->o->data).p, F_OK) == 0)
-        return FAIL(e, CONFLICT, "%s: a store is there already; nothing was changed", f->o->data);
-    return SUCCESS;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (access(arena_printf(f->a, "%s/%s", f->o->data, files[i]).p, F_OK) == 0)
+            return FAIL(e, CONFLICT, "%s: a store is there already; nothing was changed", f->o->data);
+    return place_of(f->o, f->o->store, f->a, &f->place, e);
 }
 
 static result do_init(struct first_start *f, struct err *e)
@@ -198,7 +207,7 @@ static result do_init(struct first_start *f, struct err *e)
 static void say(const struct first_start *f)
 {
     const struct options *o = f->o;
-    printf("store          %s/keyturn.db\n", o->data);
+    printf("store          %s\n", f->store_name);
     if (o->key_file)
         printf("root key       %s\n", o->key_file);
     else

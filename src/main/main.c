@@ -1,18 +1,21 @@
 /* main/main.c: the command table. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "main/programs.h"
 
 static const char help[] =
     "keyturn: a credential vault that turns its own keys\n\n"
-    "  keyturn init --data DIR [--admin-user NAME] [--admin-password-file FILE] [--api-key-file FILE] [--key-file "
+    "  keyturn init --data DIR [--store URL] [--admin-user NAME] [--admin-password-file FILE] [--api-key-file FILE] "
+    "[--key-file "
     "FILE] [--api-allow CIDR ...]\n"
     "      make the store, the root key, the recovery key and one administrator. A FILE that exists is read (its "
     "first\n"
     "      line), one that does not is written 0600 with a random value; without the option it is printed once, to a "
     "terminal.\n"
-    "  keyturn serve --data DIR --listen URL [--listen URL ...] [--key-file FILE] [--tls-cert FILE --tls-key FILE]\n"
-    "                [--allow-plain-http] [--user NAME]\n"
+    "  keyturn serve --data DIR [--store URL] [--server NAME] --listen URL [--listen URL ...] [--key-file FILE]\n"
+    "                [--tls-cert FILE --tls-key FILE] [--allow-plain-http] [--user NAME]\n"
     "      serve http:// (loopback only, unless allowed) and https:// (a self-signed certificate is made in DIR on "
     "first use).\n"
     "      Port 0 picks one. SIGTERM stops it: what is under way is answered.\n"
@@ -20,6 +23,18 @@ static const char help[] =
     "      walk the record of everything that was asked; exit status 1 when it was edited, cut or reordered.\n"
     "  keyturn backup --data DIR FILE\n"
     "      a consistent copy of the store, also while it serves; without the root key.\n"
+    "  keyturn store copy --from PLACE --to PLACE --data DIR\n"
+    "      move the installation to another store: PLACE is sqlite:DIR or a postgresql:// URL, whose --data is DIR. "
+    "Stop "
+    "the\n"
+    "      servers first. Cut short, it goes on when it is run again. What was moved is not served any more.\n"
+    "  keyturn store reopen --data DIR [--store URL]\n"
+    "      take a move back: serve the source again, and never the copy.\n"
+    "  --store URL: sqlite (the default, in DIR), or postgresql://USER@HOST[:PORT][,HOST…]/DATABASE, which several "
+    "servers\n"
+    "      may share, each with a DIR of its own and the same root key. The password comes from the URL, from "
+    "PGPASSFILE\n"
+    "      or with --store-password-file FILE.\n"
     "  keyturn endpoints\n"
     "      every endpoint with who may call it, as JSON lines.\n"
     "  keyturn --help | --version\n";
@@ -29,8 +44,9 @@ struct command {
     int (*run)(const struct options *o);
 };
 static const struct command commands[] = {
-    {{"init", NULL}, run_init},     {{"serve", NULL}, run_serve},         {{"audit", "verify"}, run_audit_verify},
-    {{"backup", NULL}, run_backup}, {{"endpoints", NULL}, run_endpoints},
+    {{"init", NULL}, run_init},           {{"serve", NULL}, run_serve},        {{"audit", "verify"}, run_audit_verify},
+    {{"backup", NULL}, run_backup},       {{"store", "copy"}, run_store_copy}, {{"store", "reopen"}, run_store_reopen},
+    {{"endpoints", NULL}, run_endpoints},
 };
 
 static bool is_command(const struct command *c, int argc, char **argv, int *ret_words)
@@ -41,8 +57,21 @@ static bool is_command(const struct command *c, int argc, char **argv, int *ret_
     return !c->words[1] || str_equal(str_of(argv[2]), str_of(c->words[1]));
 }
 
-int main(int argc, char **argv)
+/* From here on `ps` shows no password of a --store; ours are copies. */
+static char **copy_arguments(int argc, char **argv)
 {
+    char **copies = calloc((size_t)argc + 1, sizeof *copies);
+    for (int i = 0; copies && i < argc; i++)
+        copies[i] = strdup(argv[i]);
+    hide_passwords(argc, argv);
+    return copies;
+}
+
+int main(int argc, char **given)
+{
+    char **argv = copy_arguments(argc, given);
+    if (!argv)
+        return 1;
     if (argc < 2 || str_equal(str_of(argv[1]), S("--help")) || str_equal(str_of(argv[1]), S("help"))) {
         fputs(help, argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;

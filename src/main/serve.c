@@ -11,7 +11,9 @@
 
 #include "api/keyturn/pages.h"
 #include "base/log.h"
+#include "cluster/node.h"
 #include "crypto/random.h"
+#include "db/copy.h"
 #include "rotation/link.h"
 #include "vault/keeper.h"
 
@@ -50,15 +52,47 @@ static void device_failed(void *context)
 
 /* ---- the parts ---- */
 
+/* A store that has been wound back is another one from here on. */
+static result next_epoch(struct server *s, struct db *db, struct err *e)
+{
+    char room[INT_TEXT_BYTES];
+    s->service.epoch++;
+    return db_run(
+        db, SQL("UPDATE settings SET value = $1 WHERE name = 'epoch'", P_TEXT(str_from_int(s->service.epoch, room))),
+        e);
+}
+
+static result on_rewound(struct db *db, void *context, struct str text, struct err *e)
+{
+    struct server *s = context;
+    struct arena *a = arena_new();
+    (void)text;
+    result r = rotation_rewound(s->keepsakes, db, a, s->keys, clock_now(), e);
+    if (is_ok(r))
+        r = next_epoch(s, db, e);
+    arena_free(a);
+    return r;
+}
+
 static result open_store(struct server *s, struct err *e)
 {
     const struct options *o = s->options;
-    TRY(store_open(o->data, false, &s->store, e));
+    struct store_place place;
+    TRY(place_of(o, o->store, s->arena, &place, e));
+    TRY(server_name(o, s->arena, &place.server, e));
+    s->name = str_of(place.server);
+    TRY(store_open(&place, false, &s->store, e));
     TRY(db_open(s->store, DB_WRITER, &s->writer_db, e));
+    TRY(copy_check_served(s->writer_db, e));
     s->keys = keyring_new();
+    s->keepsakes = keepsakes_new();
     TRY(keys_open(s->writer_db, s->arena, o, s->keys, e));
     TRY(installation_of(s->writer_db, s->arena, &s->service.installation, &s->service.epoch, e));
-    TRY(audit_open(s->writer_db, s->keys, S("a"), &s->audit, e));
+    TRY(installation_keep(o, s->arena, s->service.installation, e));
+    TRY(server_follow_clock(s, s->writer_db, e));
+    TRY(audit_open(s->writer_db, s->keys, s->name, &s->audit, e));
+    audit_on_rewound(s->audit, on_rewound, s);
+    TRY(audit_compare(s->audit, s->writer_db, line_read(s->arena, o->data, "heads"), e));
     TRY(db_begin(s->writer_db, e));
     TRY(tokens_open(s->writer_db, clock_now(), &s->tokens, e));
     TRY(db_commit(s->writer_db, e));
@@ -78,6 +112,7 @@ static result start_rotation(struct server *s, struct err *e)
                                      .writer = s->writer,
                                      .keys = s->keys,
                                      .launcher = s->launcher,
+                                     .keepsakes = s->keepsakes,
                                      .loopback_allowed = http_server_is_loopback_only(s->http),
                                      .on_settled = on_settled,
                                      .context = s};
@@ -172,6 +207,7 @@ static result start_all(struct server *s, struct err *e)
     TRY(start_gate(s, e));
     TRY(pages_load(s->service.web_directory, all_faces, e));
     TRY(start_rotation(s, e));
+    TRY(server_start_listening(s, e));
     TRY(server_drop_user(s, e));
     TRY(writer_do(s->writer, note_start, s, e));
     return server_start_clock(s, e);
@@ -181,16 +217,16 @@ static result start_all(struct server *s, struct err *e)
 
 static result note_stop(struct db *db, void *argument, struct err *e)
 {
-    (void)e;
     struct server *s = argument;
     audit_note(db, "server.stop", true, (struct audit_object){"server", 0, s->service.installation}, 0, STR_ABSENT);
-    return SUCCESS;
+    return node_leave(db, s->name, clock_now(), e);
 }
 
 static void stop_all(struct server *s)
 {
     struct err e;
     server_stop_clock(s);
+    server_stop_listening(s);
     if (s->rotation)
         rotation_stop(s->rotation, GRACE_MS);
     if (s->writer) {
@@ -198,6 +234,8 @@ static void stop_all(struct server *s)
         if (s->is_running &&
             (!is_ok(writer_do(s->writer, note_stop, s, &e)) || !is_ok(audit_checkpoint(s->audit, s->writer, &e))))
             log_warning("no checkpoint at stop: %s", e.text);
+        if (s->is_running)
+            heads_keep(s, s->arena);
     }
     gate_drain(s->gate);
     if (s->writer)
@@ -213,6 +251,7 @@ static void stop_all(struct server *s)
         db_free(s->writer_db);
     if (s->store)
         store_free(s->store);
+    keepsakes_free(s->keepsakes);
     if (s->keys)
         keyring_free(s->keys);
     launcher_stop(s->launcher);

@@ -15,6 +15,7 @@ struct server {
     struct arena *arena;
     struct launcher *launcher;
     struct store *store;
+    struct str name; /* among the servers on this store */
     struct db *writer_db;
     struct keyring *keys;
     struct audit *audit;
@@ -22,6 +23,9 @@ struct server {
     struct writer *writer;
     struct http_server *http;
     struct gate *gate;
+    struct listener *listener;
+    struct db *notices_db; /* the listener's */
+    struct keepsakes *keepsakes;
     struct rotation *rotation;
     struct service service;
     unsigned loops;
@@ -44,7 +48,15 @@ void server_announce(const struct server *s);               /* "listening on URL
 RESULT server_become_user(struct server *s, struct err *e); /* effectively; root is kept for binding */
 RESULT server_drop_user(struct server *s, struct err *e);   /* for good; before anything is served */
 
+/* notices.c: hearing the other servers on the store. */
+RESULT server_start_listening(struct server *s, struct err *e);
+void server_stop_listening(struct server *s);
+
+/* clock.c: DIR/heads: how far the audit's chains reached, kept outside the store. */
+void heads_keep(const struct server *s, struct arena *a);
+
 /* clock.c: signals, and what happens each tenth of a second, second, minute. */
 RESULT server_block_signals(struct err *e);
 RESULT server_start_clock(struct server *s, struct err *e);
 void server_stop_clock(struct server *s);
+RESULT server_follow_clock(struct server *s, struct db *db, struct err *e); /* the store's, where several share it */

@@ -16,13 +16,19 @@ static int report(const char *command, result r, const struct err *e)
     return 1;
 }
 
-/* As root on the data of the server's own user: act as him, so that no file there becomes root's. */
-static void act_as_owner(const char *directory)
+void act_as_owner(const char *directory)
 {
     struct stat st;
     if (directory && geteuid() == 0 && stat(directory, &st) == 0 && st.st_uid != 0 &&
         (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0))
         fprintf(stderr, "keyturn: cannot act as the owner of %s\n", directory);
+}
+
+static result look_at(const struct options *o, struct arena *a, struct store **ret, struct err *e)
+{
+    struct store_place place;
+    TRY(place_of(o, o->store, a, &place, e));
+    return store_open_reader(&place, ret, e);
 }
 
 static result verify(const struct options *o, struct arena *a, struct store *store, struct audit_report *ret,
@@ -52,7 +58,7 @@ int run_audit_verify(const struct options *o)
     struct err e = {0};
     crypto_start();
     act_as_owner(o->data);
-    result r = o->data ? store_open_reader(o->data, &store, &e) : FAIL(&e, INVALID, "audit verify needs --data DIR");
+    result r = o->data ? look_at(o, a, &store, &e) : FAIL(&e, INVALID, "audit verify needs --data DIR");
     if (is_ok(r))
         r = verify(o, a, store, &found, &e);
     if (is_ok(r))
@@ -69,17 +75,18 @@ int run_audit_verify(const struct options *o)
 int run_backup(const struct options *o)
 {
     struct store *store = NULL;
+    struct arena *a = arena_new();
     struct err e = {0};
     const char *file = o->word_count == 1 ? o->words[0] : NULL;
     act_as_owner(o->data);
-    result r = o->data && file ? store_open_reader(o->data, &store, &e)
-                               : FAIL(&e, INVALID, "usage: keyturn backup --data DIR FILE");
+    result r = o->data && file ? look_at(o, a, &store, &e) : FAIL(&e, INVALID, "usage: keyturn backup --data DIR FILE");
     if (is_ok(r))
         r = store_backup(store, file, &e);
     if (is_ok(r))
         printf("backup in %s; the root key is not in it: keep that elsewhere\n", file);
     if (store)
         store_free(store);
+    arena_free(a);
     return report("backup", r, &e);
 }
 

@@ -2,6 +2,7 @@
 #include "rotation/attempt.h"
 
 #include "audit/audit.h"
+#include "rotation/keepsake.h"
 
 static const char cures[] =
     "no proof possible: the functional account cannot read the account's verifier, and its stored password does not "
@@ -147,6 +148,8 @@ result apply_candidate(struct attempt *t, struct err *e)
         *e = why;
         return entered;
     }
+    keepsakes_keep(t->config->keepsakes, t->config->keys, t->account.id, t->job.version, &t->candidate,
+                   t->candidate_public);
     result sent = send_all(t, &why);
     if (sent.code == REFUSED || sent.code == UNREACHABLE || sent.code == INVALID)
         return was_sent ? refused_again(t, sent.code, &why, e) : settle_refused(t, &why, e);

@@ -63,6 +63,7 @@ RESULT run_change(struct attempt *t, struct err *e);
 RESULT run_resolve(struct attempt *t, struct err *e);
 RESULT run_test(struct attempt *t, struct err *e);
 RESULT run_check(struct attempt *t, struct err *e);
+RESULT run_audit(struct attempt *t, struct err *e); /* compare.c */
 RESULT apply_candidate(struct attempt *t, struct err *e);
 
 /* settle.c: how a job ends */

@@ -136,12 +136,13 @@ result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *r
     return db_insert(
         db,
         SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, parent_id, "
-            "made_by, created_at, version, parts, next_try_at, skipped) "
-            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12) ON CONFLICT DO NOTHING RETURNING id",
+            "made_by, created_at, version, parts, next_try_at, skipped, server) "
+            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13) ON CONFLICT DO NOTHING RETURNING "
+            "id",
             P_TEXT(with->kind), P_TEXT(with->state), P_TEXT(with->trigger), P_INT(with->is_queued),
             P_INT(with->account_id), P_INT(with->system_id), P_INT(with->parent_id), P_INT(with->made_by), P_INT(now),
             P_INT(with->version), P_TEXT(str_is_set(with->parts) ? with->parts : S("")),
-            P_TEXT(str_is_set(with->skipped) ? with->skipped : S(""))),
+            P_TEXT(str_is_set(with->skipped) ? with->skipped : S("")), P_TEXT(db_server(db))),
         ret_id, "This account has an unfinished job", e);
 }
 

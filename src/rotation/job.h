@@ -42,8 +42,8 @@ RESULT job_note(struct db *db, struct arena *a, const struct job *j, const char 
 
 /* Take the lease on what is due: user-triggered before scheduled, then first in first out; one job per account,
  * `per_system` per system at once. *ret_n jobs, at most max. */
-RESULT job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, size_t max, size_t per_system,
-                 struct job *ret, size_t *ret_n, struct err *e);
+RESULT job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t per_system, struct job *ret,
+                 size_t *ret_n, struct err *e);
 RESULT job_set_candidate(struct db *db, const struct job *j, int64_t version, struct err *e); /* queued -> prepared */
 RESULT job_set_applying(struct db *db, struct job *j, struct str fence, int64_t now,
                         struct err *e); /* the last thing before `change` */
@@ -59,6 +59,8 @@ RESULT job_settle(struct db *db, const struct job *j, const char *state, bool su
 RESULT job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, bool *ret_dropped, struct err *e);
 /* Its next try is now. CONFLICT unless it is `queued` or `resolving`. */
 RESULT job_retry(struct db *db, const struct job *j, int64_t now, struct err *e);
-/* At start: leases of dead processes end; immediate changes of which nothing was sent are dropped; what was sent goes
- * to the resolver. */
+/* What this server has in hand stays its own. */
+RESULT jobs_renew(struct db *db, struct arena *a, const int64_t *ids, size_t n, int64_t now, struct err *e);
+/* At start: the leases that this server held end; immediate changes of which nothing was sent are dropped; what was
+ * sent goes to the resolver. */
 RESULT jobs_recover(struct db *db, struct arena *a, int64_t now, struct err *e);

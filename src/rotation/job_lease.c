@@ -5,6 +5,19 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* Long enough for a store that is away for a moment; short enough that another server soon goes on with what a dead one
+ * held. The epoch, not the lease, keeps two holders apart. */
+#define LEASE (30 * SECONDS)
+
+enum { NOTICE_BYTES = 32 };
+
+/* For the callers who wait for it on other servers (main/notices.c). */
+static struct str settled_notice(const struct job *j, char room[NOTICE_BYTES])
+{
+    snprintf(room, NOTICE_BYTES, "job %" PRId64, j->id);
+    return str_of(room);
+}
+
 static result must_have_moved(int64_t changed, const struct job *j, struct err *e)
 {
     if (changed == 1)
@@ -23,22 +36,26 @@ static result run_moving(struct db *db, const struct job *j, struct sql sql, str
 static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_system, size_t max, struct rows *ret,
                        struct err *e)
 {
-    return db_query(db, a,
-                    SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES
-                        " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check') AND j.next_try_at <= $1 AND "
-                        "j.leased_until <= $1"
-                        " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1"
-                        "                 AND o.id <> j.id AND o.leased_until > $1)"
-                        " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1 AND "
-                        "o.kind = 'change'"
-                        "                 AND o.id <> j.id AND o.state <> 'queued')"
-                        " AND (SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND "
-                        "o.leased_until > $1) < $2"
-                        " ORDER BY CASE WHEN j.trigger_kind = 'caller' AND j.is_queued = 0 THEN 0 WHEN j.trigger_kind "
-                        "= 'caller' THEN 1 ELSE 2 END, j.id"
-                        " LIMIT $3",
-                        P_INT(now), P_INT((int64_t)per_system), P_INT((int64_t)max)),
-                    ret, e);
+    return db_query(
+        db, a,
+        SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES
+            " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check', 'audit') AND j.next_try_at <= $1 AND "
+            "j.leased_until <= $1"
+            " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1"
+            "                 AND o.id <> j.id AND o.leased_until > $1)"
+            " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1 AND "
+            "o.kind = 'change'"
+            "                 AND o.id <> j.id AND o.state <> 'queued')"
+            " AND (j.kind <> 'change' OR j.state <> 'queued' OR NOT EXISTS (SELECT 1 FROM jobs o"
+            "      WHERE o.account_id = j.account_id AND o.is_open = 1 AND o.kind = 'audit'))"
+            " AND (SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND "
+            "o.leased_until > $1) < $2"
+            " ORDER BY CASE WHEN j.kind = 'audit' THEN 0 WHEN j.trigger_kind = 'caller' AND j.is_queued = 0 THEN 0 "
+            "WHEN j.trigger_kind "
+            "= 'caller' THEN 1 ELSE 2 END, j.id"
+            " LIMIT $3",
+            P_INT(now), P_INT((int64_t)per_system), P_INT((int64_t)max)),
+        ret, e);
 }
 
 static bool is_taken(const struct job *jobs, size_t n, const struct job *j, size_t per_system)
@@ -52,8 +69,8 @@ static bool is_taken(const struct job *jobs, size_t n, const struct job *j, size
     return on_system >= per_system;
 }
 
-result job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, size_t max, size_t per_system,
-                 struct job *ret, size_t *ret_n, struct err *e)
+result job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t per_system, struct job *ret,
+                 size_t *ret_n, struct err *e)
 {
     struct rows r;
     *ret_n = 0;
@@ -63,10 +80,10 @@ result job_claim(struct db *db, struct arena *a, int64_t now, int64_t lease_us, 
         if (is_taken(ret, *ret_n, &j, per_system))
             continue;
         j.epoch++;
-        j.leased_until = now + lease_us;
+        j.leased_until = now + LEASE;
         TRY(db_run(db,
-                   SQL("UPDATE jobs SET epoch = $2, leased_until = $3 WHERE id = $1", P_INT(j.id), P_INT(j.epoch),
-                       P_INT(j.leased_until)),
+                   SQL("UPDATE jobs SET epoch = $2, leased_until = $3, server = $4 WHERE id = $1", P_INT(j.id),
+                       P_INT(j.epoch), P_INT(j.leased_until), P_TEXT(db_server(db))),
                    e));
         ret[(*ret_n)++] = j;
     }
@@ -130,6 +147,8 @@ result job_back_to_queue(struct db *db, const struct job *j, int64_t at, const c
 result job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code,
                   struct str reason, int64_t now, struct err *e)
 {
+    char room[NOTICE_BYTES];
+    TRY(db_notify(db, settled_notice(j, room), e));
     return run_moving(db, j,
                       SQL("UPDATE jobs SET state = $3, is_open = 0, success = $4, reason_code = $5, reason = $6, "
                           "settled_at = $7, leased_until = 0 "
@@ -173,25 +192,44 @@ result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
     return FAIL(e, CONFLICT, "Job %" PRId64 " is neither queued nor resolving, but %.*s", j->id, STR_ARG(j->state));
 }
 
+result jobs_renew(struct db *db, struct arena *a, const int64_t *ids, size_t n, int64_t now, struct err *e)
+{
+    struct builder b;
+    builder_init(&b, a);
+    builder_add(&b, "UPDATE jobs SET leased_until = ");
+    builder_param(&b, P_INT(now + LEASE));
+    builder_add(&b, " WHERE is_open = 1 AND leased_until > 0 AND server = ");
+    builder_param(&b, P_TEXT(db_server(db)));
+    builder_add(&b, " AND ");
+    builder_in(&b, "id", ids, n);
+    return db_run(db, builder_sql(&b), e);
+}
+
 result jobs_recover(struct db *db, struct arena *a, int64_t now, struct err *e)
 {
+    struct str server = db_server(db);
     struct rows r;
-    TRY(db_run(db, SQL("UPDATE jobs SET leased_until = 0, epoch = epoch + 1 WHERE is_open = 1 AND leased_until > 0"),
+    TRY(db_run(db,
+               SQL("UPDATE jobs SET leased_until = 0, epoch = epoch + 1 WHERE is_open = 1 AND leased_until > 0 AND "
+                   "server = $1",
+                   P_TEXT(server)),
                e));
     TRY(db_query(db, a,
-                 SQL("SELECT id FROM jobs WHERE is_open = 1 AND sent_at = 0 AND (kind IN ('test', 'check') OR (kind = "
-                     "'change' AND is_queued = 0))"),
+                 SQL("SELECT id FROM jobs WHERE is_open = 1 AND sent_at = 0 AND server = $1 AND leased_until = 0 AND "
+                     "(kind IN ('test', 'check') OR (kind = 'change' AND is_queued = 0))",
+                     P_TEXT(server)),
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
         bool was_dropped;
         TRY(job_drop_unsent(db, row_int(&r, i, 0), "the server was stopped before anything was sent", now, &was_dropped,
                             e));
     }
-    TRY(db_query(
-        db, a,
-        SQL("UPDATE jobs SET state = 'resolving', next_try_at = $1 WHERE is_open = 1 AND sent_at > 0 RETURNING id",
-            P_INT(now)),
-        &r, e));
+    TRY(db_query(db, a,
+                 SQL("UPDATE jobs SET state = 'resolving', next_try_at = $1 WHERE is_open = 1 AND sent_at > 0 AND "
+                     "server = $2 AND "
+                     "leased_until = 0 RETURNING id",
+                     P_INT(now), P_TEXT(server)),
+                 &r, e));
     if (r.n)
         log_warning("%zu changes were under way when the server stopped; the resolver settles them now", r.n);
     return SUCCESS;

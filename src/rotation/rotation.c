@@ -9,7 +9,6 @@
 #include "rotation/attempt.h"
 
 enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, WORKERS_MAX = 64 };
-#define LEASE         (10 * MINUTES)
 #define LOOK_AGAIN_MS 500
 
 struct rotation {
@@ -20,6 +19,8 @@ struct rotation {
     pthread_cond_t wake, work;
     struct job waiting[WORKERS_MAX]; /* claimed, not yet taken by a worker; ids and epochs only */
     size_t waiting_count;
+    int64_t running[WORKERS_MAX]; /* jobs in the workers' hands */
+    size_t running_count;
     unsigned idle;
     bool is_woken;
     atomic_bool is_stopping;
@@ -35,6 +36,8 @@ static result run_job(struct attempt *t, struct err *e)
         return run_test(t, e);
     if (str_equal(t->job.kind, S("check")))
         return run_check(t, e);
+    if (str_equal(t->job.kind, S("audit")))
+        return run_audit(t, e);
     return run_change(t, e);
 }
 
@@ -102,11 +105,23 @@ static bool take_waiting(struct rotation *r, struct job *ret)
     bool has_one = r->waiting_count > 0 && !r->is_stopping;
     if (has_one) {
         *ret = r->waiting[0];
+        r->running[r->running_count++] = ret->id;
         memmove(r->waiting, r->waiting + 1, --r->waiting_count * sizeof *r->waiting);
         r->stats.started++;
     }
     pthread_mutex_unlock(&r->lock);
     return has_one;
+}
+
+static void forget_running(struct rotation *r, int64_t job_id)
+{
+    pthread_mutex_lock(&r->lock);
+    size_t i = 0;
+    while (i < r->running_count && r->running[i] != job_id)
+        i++;
+    if (i < r->running_count)
+        r->running[i] = r->running[--r->running_count];
+    pthread_mutex_unlock(&r->lock);
 }
 
 static void *worker_main(void *argument)
@@ -117,8 +132,10 @@ static void *worker_main(void *argument)
     if (!is_ok(db_open(r->config.store, DB_READER, &db, &e)))
         die("rotation: cannot open a reader: %s", e.text);
     struct job claimed;
-    while (take_waiting(r, &claimed))
+    while (take_waiting(r, &claimed)) {
         work_on(r, db, &claimed);
+        forget_running(r, claimed.id);
+    }
     db_free(db);
     return NULL;
 }
@@ -135,7 +152,7 @@ struct claim {
 static result claim_due(struct db *db, void *argument, struct err *e)
 {
     struct claim *c = argument;
-    return job_claim(db, c->a, clock_now(), LEASE, c->max, c->r->config.per_system, c->jobs, &c->n, e);
+    return job_claim(db, c->a, clock_now(), c->max, c->r->config.per_system, c->jobs, &c->n, e);
 }
 
 static size_t wait_for_room(struct rotation *r)
@@ -176,7 +193,7 @@ static bool is_anything_due(struct db *db, struct arena *a)
         return false;
     result r = db_query(db, a,
                         SQL("SELECT id FROM jobs WHERE is_open = 1 AND next_try_at <= $1 AND leased_until <= $1 AND "
-                            "kind IN ('change', 'test', 'check') LIMIT 1",
+                            "kind IN ('change', 'test', 'check', 'audit') LIMIT 1",
                             P_INT(now)),
                         &rows, &e);
     db_snapshot_end(db);
@@ -205,6 +222,19 @@ static void *dispatcher_main(void *argument)
     db_free(db);
     arena_free(a);
     return NULL;
+}
+
+result rotation_renew(struct rotation *r, struct db *db, struct arena *a, int64_t now, struct err *e)
+{
+    int64_t ids[2 * WORKERS_MAX];
+    size_t n = 0;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->running_count; i++)
+        ids[n++] = r->running[i];
+    for (size_t i = 0; i < r->waiting_count; i++)
+        ids[n++] = r->waiting[i].id;
+    pthread_mutex_unlock(&r->lock);
+    return n ? jobs_renew(db, a, ids, n, now, e) : SUCCESS;
 }
 
 /* ---- start, stop ---- */

@@ -7,11 +7,15 @@
 #include "rotation/launcher.h"
 
 struct rotation;
+struct keepsakes; /* what was sent last: lives longer than an engine does */
+struct keepsakes *keepsakes_new(void);
+void keepsakes_free(struct keepsakes *k);
 struct rotation_config {
     struct store *store;
     struct writer *writer;
     const struct keyring *keys;
     struct launcher *launcher;
+    struct keepsakes *keepsakes;
     unsigned workers;    /* lanes; 0: 8 */
     unsigned per_system; /* lanes to one target; 0: 2 */
     bool
@@ -19,14 +23,20 @@ struct rotation_config {
     void (*on_settled)(void *context, int64_t job_id); /* the job has ended, or its outcome is known to be unknown */
     void *context;
 };
-/* Recovers unfinished jobs, then starts the workers. */
+/* Recovers the unfinished jobs that this server held, then starts the workers. */
 RESULT rotation_start(const struct rotation_config *config, struct rotation **ret, struct err *e);
 /* Finish or abandon attempts for at most grace_ms, then kill their connectors; the resolver settles them at the next
  * start. */
 void rotation_stop(struct rotation *r, unsigned grace_ms);
 /* Something is due: look at once. Any thread; takes a struct rotation * (for call_after_commit). */
 void rotation_wake(void *rotation);
-/* Once a second: schedules, ends of requests, parents of finished jobs. On the writer. */
+/* Keep the leases of the jobs that are under way here; every few seconds, on the writer. */
+RESULT rotation_renew(struct rotation *r, struct db *db, struct arena *a, int64_t now, struct err *e);
+/* The store has lost acknowledged rows: every account that has a version on a system is compared with that system
+ * before anything is changed there, and what `keepsakes` (NULL: nothing) still has is put back. On the writer. */
+RESULT rotation_rewound(struct keepsakes *keepsakes, struct db *db, struct arena *a, const struct keyring *keys,
+                        int64_t now, struct err *e);
+/* Once a second, on one server of a store: schedules, ends of requests, parents of finished jobs. On the writer. */
 RESULT rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made_jobs,
                      struct err *e);
 /* For key files that a caller sent: parsed in a connector process of its own, not here. Blocks some 10 ms. INVALID with

@@ -11,7 +11,7 @@ const struct column credential_columns[] = {
     {"description", COLUMN_TEXT, "c.description_key"},
     {"id", COLUMN_ID, "c.id"},
     {"ownerId", COLUMN_ID, "c.owner_id"},
-    {"lockerId", COLUMN_ID, "c.locker_id"},
+    {"lockerId", COLUMN_ID, "c.locker_id", .may_be_null = true},
     {"createdBy", COLUMN_ID, "c.created_by"},
     {"updatedBy", COLUMN_ID, "c.updated_by"},
     {"version", COLUMN_ID, "c.version"},

@@ -1,8 +1,8 @@
 """tests/api/passwordsafe_people.py: people, groups and accounts for the tests of the Password Safe face, each made through that face."""
 import itertools
 import re
-import sqlite3
 
+from store import Store, rows_of
 from support import PS, Client, PasswordSafe, ok
 from world import Somebody
 
@@ -30,22 +30,14 @@ def refused(answer, status, text=None):
 
 def recorded(server, kind, number):
     """[(what, is_success, user)] of the record about this object, oldest first."""
-    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
-    try:
-        return [(what, bool(success), user) for what, success, user in db.execute(
-            "SELECT what, is_success, user_name FROM audit_rows WHERE object_kind = ? AND object_id = ? ORDER BY id", (kind, number))]
-    finally:
-        db.close()
+    return [(what, bool(success), user) for what, success, user in rows_of(
+        server, "SELECT what, is_success, user_name FROM audit_rows WHERE object_kind = ? AND object_id = ? ORDER BY id", (kind, number))]
 
 
 def statement(server, text, values=()):
     """What no call of this version sets: access policies, and the clock of a request."""
-    db = sqlite3.connect(f"{server.data}/keyturn.db", timeout=30)
-    try:
+    with Store(server) as db:
         db.execute(text, values)
-        db.commit()
-    finally:
-        db.close()
 
 
 class People:

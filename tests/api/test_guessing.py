@@ -1,8 +1,8 @@
 """tests/api/test_guessing.py: guesses that go round the counters, and refusals of nobody that must not fill the record (keyturn-api 2.4, 2.7)."""
-import sqlite3
 
 import pytest
 from passwordsafe_people import People, somebody
+from store import rows_of
 from support import PS, ok, wait_for
 
 OWN = "/api/v1/version"
@@ -27,11 +27,7 @@ def header_of(people):
 
 
 def rows(server):
-    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
-    try:
-        return db.execute("SELECT what, source, user_name, detail FROM audit_rows ORDER BY id").fetchall()
-    finally:
-        db.close()
+    return rows_of(server, "SELECT what, source, user_name, detail FROM audit_rows ORDER BY id")
 
 
 BESIDE = {

@@ -5,6 +5,7 @@ import urllib.parse
 
 import pytest
 from passwordsafe_people import People, refused
+from store import stored_bytes
 from support import ok
 
 NOT_CHANGED = "Credential not changed: "
@@ -181,5 +182,5 @@ def test_no_key_in_any_answer_or_log(people, account, key, locked):
     middle = key.private.splitlines()[2]
     assert put(people, account, PrivateKey=key.private, UpdateSystem=False).status_code == 204
     assert middle not in people.boss.get(account.path).text and middle not in people.server.log_text()
-    raw = b"".join(open(f"{people.server.data}/{name}", "rb").read() for name in ("keyturn.db", "keyturn.db-wal"))
+    raw = stored_bytes(people.server)
     assert middle.encode() not in raw and b"opensesame" not in raw

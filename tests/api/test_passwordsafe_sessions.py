@@ -1,10 +1,10 @@
 """tests/api/test_passwordsafe_sessions.py: cookies, signing out, foreign pages, and what ends a session (passwordsafe-api 2.6, 2.7)."""
 import re
-import sqlite3
 import time
 
 import pytest
 from passwordsafe_people import AM, READ, WRITE, Bare, People, refused, sign_in, somebody
+from store import Store, rows_of, stored_bytes
 from support import PS, ok, wait_for
 
 
@@ -90,7 +90,7 @@ def test_each_sign_in_makes_a_new_one(server, header, session):
 
 
 def test_the_store_has_only_a_hash(server, session):
-    raw = b"".join(open(f"{server.data}/{name}", "rb").read() for name in ("keyturn.db", "keyturn.db-wal"))
+    raw = stored_bytes(server)
     assert session.encode() not in raw
 
 
@@ -145,22 +145,15 @@ def test_a_foreign_page_cannot_sign_somebody_out(server, session):
 
 def age(server, session_count, **columns):
     """Moves what stands in the store back in time, the way that waiting would."""
-    db = sqlite3.connect(f"{server.data}/keyturn.db", timeout=30)
-    try:
+    with Store(server) as db:
         for column, hours in columns.items():
             db.execute(f"UPDATE sessions SET {column} = {column} - ?", (int(hours * 3600 * 1000000),))
         assert db.execute("SELECT COUNT(*) FROM sessions").fetchone()[0] >= session_count
-        db.commit()
-    finally:
-        db.close()
 
 
 def columns_of(server):
-    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
-    try:
-        return [row[1] for row in db.execute("PRAGMA table_info(sessions)")]
-    finally:
-        db.close()
+    with Store(server) as db:
+        return db.columns()["sessions"]
 
 
 def test_idle_for_twenty_minutes(server, header):
@@ -178,11 +171,7 @@ def test_idle_for_twenty_minutes(server, header):
 
 
 def fresh_use(server):
-    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
-    try:
-        return time.time() * 1000000 - db.execute("SELECT MAX(used_at) FROM sessions").fetchone()[0] < 60 * 1000000
-    finally:
-        db.close()
+    return time.time() * 1000000 - rows_of(server, "SELECT MAX(used_at) FROM sessions")[0][0] < 60 * 1000000
 
 
 def test_twelve_hours_in_all(server, header):

@@ -3,13 +3,13 @@ import glob
 import json
 import os
 import re
-import sqlite3
 import subprocess
 
 import pytest
 import requests
 
 import rows
+from store import rows_of, stored_bytes
 from support import KEYTURN, PS, ok
 from world import CANARIES, World, canary, check_error, found_in, traces
 
@@ -215,8 +215,11 @@ def test_a_secret_in_every_other_text_field_is_not_given_back_by_an_error(world,
 def files_of(world, tmp_path):
     """The bytes of everything that the server wrote, and of a backup."""
     copy = tmp_path / "copy.db"
-    subprocess.run([KEYTURN, "backup", "--data", world.server.data, str(copy)], check=True, capture_output=True)
-    secrets = {"root.key", "recovery.key", "tls.key", "admin-password", "api-key"}
+    if world.server.store:
+        copy.write_bytes(stored_bytes(world.server))
+    else:
+        subprocess.run([KEYTURN, "backup", "--data", world.server.data, str(copy)], check=True, capture_output=True)
+    secrets = {"root.key", "recovery.key", "tls.key", "admin-password", "api-key", "store-url"}
     for path in [*glob.glob(world.server.directory + "/**", recursive=True), str(copy)]:
         if os.path.isfile(path) and os.path.basename(path) not in secrets:
             yield path, open(path, "rb").read()
@@ -253,8 +256,7 @@ def test_nothing_of_it_is_anywhere(world, tmp_path):
         hits = {needles[hit] for hit in pattern.findall(data)}
         assert not hits, (path, sorted(hits))
     assert looked > 500000
-    db = sqlite3.connect(f"file:{world.server.data}/keyturn.db?mode=ro", uri=True)
-    audit = "\n".join(" ".join(map(str, row)) for row in db.execute("SELECT * FROM audit_rows")).encode()
+    audit = "\n".join(" ".join(map(str, row)) for row in rows_of(world.server, "SELECT * FROM audit_rows")).encode()
     assert audit.count(b"\n") > 100 and not {needles[hit] for hit in pattern.findall(audit)}
     log = world.server.log_text().encode()
     assert not pattern.search(log) and b"Canary-" not in log

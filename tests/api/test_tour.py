@@ -1,12 +1,12 @@
 """tests/api/test_tour.py: a walk past every endpoint, each brought to a success and seen to have done what it says."""
 import json
-import sqlite3
 
 import pytest
 import requests
 
 import rows
 from conftest import Managed
+from store import Store
 from support import PS, ok, wait_for
 from world import World, canary
 
@@ -21,7 +21,7 @@ def world(server):
 @pytest.fixture(scope="module")
 def approver(world):
     """Somebody who approves what a policy with one approver lets others ask for; the store has no call that makes policies."""
-    with sqlite3.connect(f"{world.server.data}/keyturn.db", timeout=30) as db:
+    with Store(world.server) as db:
         db.execute("INSERT INTO access_policies (id, name, name_key, min_approvers, max_concurrent) VALUES (5001, 'One approver', 'one approver', 1, 5)")
     ps, people = world.boss_ps, {}
     for name, role in (("asks", 1), ("approves", 2)):

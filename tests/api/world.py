@@ -7,6 +7,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 import rows
+from store import Store
 from support import PS, Client, ok, wait_for
 
 CANARIES = {}
@@ -253,17 +254,15 @@ def check_headers(answer):
     assert "Server" not in headers
 
 
-def tables_of(server, leave_out=("audit_rows", "audit_heads", "audit_checkpoints", "guesses", "known_addresses", "sessions", "token_keys", "ended_tokens")):
+def tables_of(server, leave_out=("audit_rows", "audit_heads", "audit_checkpoints", "guesses", "known_addresses", "sessions", "token_keys", "ended_tokens", "nodes", "leases")):
     """Every row of every table but those that a refused call may touch."""
-    import sqlite3
-    db = sqlite3.connect(f"file:{server.data}/keyturn.db?mode=ro", uri=True, timeout=30)
-    try:
-        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-        db.execute("BEGIN")
-        columns = {name: [row[1] for row in db.execute(f"PRAGMA table_info(\"{name}\")") if row[1] not in ("last_login_at", "last_used_at")] for name in names}
-        return {name: sorted(db.execute(f"SELECT {', '.join(columns[name])} FROM \"{name}\"").fetchall(), key=repr) for name in names if name not in leave_out}
-    finally:
-        db.close()
+    with Store(server) as db:
+        columns = {name: [column for column in columns if column not in ("last_login_at", "last_used_at")] for name, columns in db.columns().items()}
+        if db.is_sqlite:
+            db.execute("BEGIN")
+        return {name: sorted((tuple(bytes(cell) if isinstance(cell, memoryview) else cell for cell in row)
+                              for row in db.execute(f"SELECT {', '.join(columns[name])} FROM \"{name}\"").fetchall()), key=repr)
+                for name in columns if name not in leave_out}
 
 
 def assert_same_tables(before, after):

@@ -1,6 +1,7 @@
 """Links: an attribute's value and an auto-login turn in the account's transaction (keyturn-api 3)."""
 import pytest
 from conftest import Managed, take_on_host
+from store import Store
 from support import ok, wait_for
 
 
@@ -109,16 +110,15 @@ def test_terminate_suspends_until_resumed(world, admin, ps):
 
 
 def test_a_row_aimed_elsewhere_stops_the_turn(world, admin, server, host):
-    import sqlite3
     made = link(world, admin)
     ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
     wait_for(lambda: not ok(admin.own("GET", "/jobs?state=open"))["items"], timeout=90)
     before = world.account.password()
-    with sqlite3.connect(server.data + "/keyturn.db") as db:
+    with Store(server) as db:
         db.execute("UPDATE links SET attribute_id = ? WHERE id = ?", (world.open_attribute, made["id"]))
     answer = world.account.put({"Password": "Must-not-leak-1!"})
     assert answer.status_code >= 400 and world.account.password() == before and host.can_login("u1", before)
-    with sqlite3.connect(server.data + "/keyturn.db") as db:
+    with Store(server) as db:
         db.execute("UPDATE links SET attribute_id = ? WHERE id = ?", (world.attribute, made["id"]))
     assert world.account.put({}).status_code == 204
     ok(admin.own("DELETE", f"/links/{made['id']}"), 204)

@@ -1,12 +1,12 @@
 """What is live when the outcome of a change is unknown: never another candidate, no drift too early, no login wasted (design 4, I2 to I4)."""
 import concurrent.futures
 import contextlib
-import sqlite3
 import time
 
 import pytest
 from conftest import Managed, take_on_host
 from cut_proxy import CutProxy
+from store import Store
 from support import ok, wait_for
 
 SLOW = r"""
@@ -181,7 +181,7 @@ def test_a_link_that_does_not_verify_stops_its_own_account_only(ps, host, admin,
              for a in credential["attributes"]]
     wait_for(lambda: not ok(admin.own("GET", f"/jobs?state=open&systemId={system}"))["items"], timeout=60)
     now = int(time.time() * 1e6)
-    with sqlite3.connect(server.data + "/keyturn.db", timeout=30) as db:
+    with Store(server) as db:
         db.execute("UPDATE links SET release = 'none', last_read_at = 1 WHERE account_id = ?", (broken.id,))
         db.execute("UPDATE managed_accounts SET next_change_at = ? WHERE id = ?", (now - 2, broken.id))
         db.execute("UPDATE managed_accounts SET next_change_at = ? WHERE id = ?", (now - 1, sound.id))

@@ -65,7 +65,8 @@ int fixture_make(void **state)
     memcpy(f->directory, "/tmp/keyturn-accounts-XXXXXX", sizeof("/tmp/keyturn-accounts-XXXXXX"));
     assert_non_null(mkdtemp(f->directory));
     make_keys(f);
-    MUST(store_open(f->directory, true, &f->store, &f->e));
+    place_empty();
+    MUST(store_open(AT(f->directory), true, &f->store, &f->e));
     MUST(db_open(f->store, DB_WRITER, &f->db, &f->e));
     MUST(db_begin(f->db, &f->e));
     MUST(role_make_builtins(f->db, f->a, NOW, &f->e));

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "../place.h"
+
 #include "accounts/functional.h"
 #include "accounts/password_rule.h"
 #include "accounts/request.h"

@@ -32,7 +32,8 @@ int fixture_make(void **state)
     must(f, data_key_wrap(key, 1, f->root, S("installation-1"), f->a, &f->wrap, &f->e));
     data_key_free(key);
     open_keys(f);
-    must(f, store_open(f->directory, true, &f->store, &f->e));
+    place_empty();
+    must(f, store_open(AT(f->directory), true, &f->store, &f->e));
     must(f, db_open(f->store, DB_WRITER, &f->db, &f->e));
     must(f, audit_open(f->db, f->keys, S("a"), &f->audit, &f->e));
     f->hooks = audit_hooks(f->audit, NULL);

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "../place.h"
+
 #include "audit/audit.h"
 #include "audit/state.h"
 #include "crypto/random.h"

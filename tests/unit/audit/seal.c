@@ -112,7 +112,7 @@ static void start_after_tampering(void **state)
         "UPDATE audit_heads SET sealed_number = 39",
         "UPDATE audit_heads SET sealed_number = 41",
         "UPDATE audit_heads SET sealed = zeroblob(90)",
-        "UPDATE audit_heads SET sealed = x''",
+        "UPDATE audit_heads SET sealed = zeroblob(0)",
         "UPDATE audit_heads SET sealed = (SELECT sealed FROM kept)",
     };
     for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++) {

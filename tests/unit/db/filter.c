@@ -16,8 +16,11 @@ struct item {
 static struct item items[ROWS];
 
 static const struct column columns[] = {
-    {"name", COLUMN_TEXT, "t.name_key"},        {"id", COLUMN_ID, "t.id"},      {"lockerId", COLUMN_ID, "t.locker_id"},
-    {"createdOn", COLUMN_TIME, "t.created_at"}, {"on", COLUMN_FLAG, "t.is_on"},
+    {"name", COLUMN_TEXT, "t.name_key", .may_be_null = true},
+    {"id", COLUMN_ID, "t.id"},
+    {"lockerId", COLUMN_ID, "t.locker_id", .may_be_null = true},
+    {"createdOn", COLUMN_TIME, "t.created_at"},
+    {"on", COLUMN_FLAG, "t.is_on"},
 };
 enum { NAME, ID_, LOCKER, CREATED, ON };
 
@@ -62,8 +65,12 @@ static int set_up(void **state)
     struct fixture *f = *state;
     MUST(db_run(
         f->writer,
-        SQL("CREATE TABLE t (id INTEGER PRIMARY KEY, name_key TEXT, locker_id INTEGER, created_at INTEGER NOT NULL,"
-            " is_on INTEGER NOT NULL) STRICT"),
+        SQL(on_store(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, name_key TEXT, locker_id INTEGER, created_at INTEGER NOT NULL,"
+            " is_on INTEGER NOT NULL) STRICT",
+            "CREATE TABLE t (id bigint PRIMARY KEY, name_key text COLLATE \"C\", locker_id bigint, created_at bigint "
+            "NOT NULL,"
+            " is_on bigint NOT NULL)")),
         &error));
     MUST(db_begin(f->writer, &error));
     for (int64_t i = 0; i < ROWS; i++) {

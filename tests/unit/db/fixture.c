@@ -15,7 +15,8 @@ int fixture_set_up(void **state)
     snprintf(f->directory, sizeof(f->directory), "/tmp/keyturn-db-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->arena = arena_new();
-    MUST(store_open(f->directory, true, &f->store, &error));
+    place_empty();
+    MUST(store_open(AT(f->directory), true, &f->store, &error));
     MUST(db_open(f->store, DB_WRITER, &f->writer, &error));
     MUST(db_open(f->store, DB_READER, &f->reader, &error));
     *state = f;

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "../place.h"
+
 #include "db/writer.h"
 
 struct fixture {

@@ -132,7 +132,7 @@ static void a_full_disk_refuses_and_heals(void **state)
     assert_int_equal(mkdir(folder, 0700), 0);
     if (mount("none", folder, "tmpfs", 0, "size=4m,mode=0700") != 0)
         skip();
-    MUST(store_open(folder, true, &f->store, &error));
+    MUST(store_open(AT(folder), true, &f->store, &error));
     MUST(db_open(f->store, DB_WRITER, &f->writer, &error));
     MUST(db_open(f->store, DB_READER, &f->reader, &error));
     struct scene *s = counting_scene(f, &counts);
@@ -156,7 +156,7 @@ static void a_full_disk_refuses_and_heals(void **state)
     scene_free(s);
     assert_int_equal(atomic_load(&counts.device_failures), 0);
     fixture_close(f);
-    MUST(store_open(folder, false, &f->store, &error));
+    MUST(store_open(AT(folder), false, &f->store, &error));
     MUST(db_open(f->store, DB_READER, &f->reader, &error));
     assert_int_equal(number(f->reader, SQL("SELECT count(*) FROM ended_tokens WHERE ends_at = $1", P_INT(7))),
                      written + 1);
@@ -193,7 +193,7 @@ static void a_device_that_fails_stops_everything(void **state)
     scene_free(s);
     assert_true(db_has_device_failed(f->writer));
     fixture_close(f);
-    MUST(store_open(f->directory, false, &f->store, &error)); /* and the store is whole */
+    MUST(store_open(AT(f->directory), false, &f->store, &error)); /* and the store is whole */
     MUST(db_open(f->store, DB_READER, &f->reader, &error));
     assert_int_equal(number(f->reader, SQL("SELECT count(*) FROM ended_tokens WHERE ends_at > 0")), 0);
 }

@@ -64,13 +64,16 @@ static void types_come_back_as_they_went(void **state)
     struct fixture *f = *state;
     const char bytes[] = {'a', 0, (char)0xFF, 'b'};
     struct rows r;
-    MUST(db_run(f->writer, SQL("CREATE TABLE t (i INTEGER, s TEXT, b BLOB) STRICT"), &error));
     MUST(db_run(f->writer,
-                SQL("INSERT INTO t VALUES ($1, $2, $3), ($4, $5, $6), ($7, $8, $9)", P_INT(INT64_MIN), P_TEXT(S("Ä€😀")),
-                    P_BLOB(((struct str){bytes, 4})), P_INT(INT64_MAX), P_TEXT(S("")), P_BLOB(S("")), P_NULL,
-                    P_TEXT(STR_ABSENT), P_BLOB(STR_ABSENT)),
+                SQL(on_store("CREATE TABLE t (n INTEGER, i INTEGER, s TEXT, b BLOB) STRICT",
+                             "CREATE TABLE t (n bigint, i bigint, s text, b bytea)")),
                 &error));
-    MUST(db_query(f->reader, f->arena, SQL("SELECT i, s, b FROM t ORDER BY rowid"), &r, &error));
+    MUST(db_run(f->writer,
+                SQL("INSERT INTO t VALUES (1, $1, $2, $3), (2, $4, $5, $6), (3, $7, $8, $9)", P_INT(INT64_MIN),
+                    P_TEXT(S("Ä€😀")), P_BLOB(((struct str){bytes, 4})), P_INT(INT64_MAX), P_TEXT(S("")), P_BLOB(S("")),
+                    P_NULL, P_TEXT(STR_ABSENT), P_BLOB(STR_ABSENT)),
+                &error));
+    MUST(db_query(f->reader, f->arena, SQL("SELECT i, s, b FROM t ORDER BY n"), &r, &error));
     assert_int_equal(r.n, 3);
     assert_int_equal(r.columns, 3);
     assert_true(row_int(&r, 0, 0) == INT64_MIN && row_int(&r, 1, 0) == INT64_MAX);
@@ -111,8 +114,9 @@ static void conflicts_are_told_apart_from_faults(void **state)
     EXPECT(INTERNAL,
            db_run(f->writer, SQL("INSERT INTO roles VALUES (1, 3, 1, 'a', 'a', '', '', 0, 1, 0, 1, 0, 1, 0)"), &error));
     EXPECT(INTERNAL, db_run(f->writer, SQL("SELECT * FROM no_such_table"), &error));
-    EXPECT(INTERNAL, db_run(f->reader, SQL("DELETE FROM counters"), &error));
-    assert_int_equal(number(f->reader, SQL("SELECT sum(next) FROM counters")), 1);
+    assert_false(is_ok(db_run(f->reader, SQL("DELETE FROM counters"), &e)));
+    MUST(db_reach(f->reader, &error)); /* PostgreSQL may have ended the connection for it */
+    assert_int_equal(number(f->reader, SQL("SELECT CAST(sum(next) AS bigint) FROM counters")), 1);
 }
 
 static void changes_are_counted(void **state)
@@ -135,7 +139,7 @@ static void one_row_means_exactly_one(void **state)
     struct fixture *f = *state;
     struct rows rows = {.n = 42};
     struct err e = {0};
-    result r = db_query_one(f->reader, f->arena, SQL("SELECT 1 WHERE 0"), "the locker", &rows, &e);
+    result r = db_query_one(f->reader, f->arena, SQL("SELECT 1 WHERE 1 = 0"), "the locker", &rows, &e);
     assert_int_equal(r.code, NOT_FOUND);
     assert_string_equal(e.text, "the locker not found");
     EXPECT(NOT_FOUND, db_query_one(f->reader, f->arena, SQL("SELECT 1 UNION SELECT 2"), "x", &rows, &error));
@@ -234,7 +238,6 @@ static void savepoints_and_rollback(void **state)
     MUST(db_savepoint(f->writer, &error));
     add_counter(f->writer, "also kept", 1);
     MUST(db_release(f->writer, &error));
-    EXPECT(INTERNAL, db_release(f->writer, &error));
     MUST(db_commit(f->writer, &error));
     assert_int_equal(number(f->reader, SQL("SELECT count(*) FROM counters WHERE name LIKE '%kept'")), 2);
     assert_int_equal(number(f->reader, SQL("SELECT count(*) FROM counters")), 2);
@@ -246,11 +249,34 @@ static void savepoints_and_rollback(void **state)
     assert_int_equal(number(f->reader, SQL("SELECT count(*) FROM counters")), 2);
 }
 
+/* One store says so at once, the other with the next statement. */
+static void a_savepoint_that_is_not_there_cannot_be_released(void **state)
+{
+    struct fixture *f = *state;
+    struct err e;
+    MUST(db_begin(f->writer, &error));
+    add_counter(f->writer, "a", 1);
+    assert_false(is_ok(db_release(f->writer, &e)) && is_ok(db_commit(f->writer, &e)));
+    db_rollback(f->writer);
+    MUST(db_begin(f->writer, &error));
+    add_counter(f->writer, "b", 1);
+    MUST(db_commit(f->writer, &error));
+    assert_int_equal(number(f->reader, SQL("SELECT count(*) FROM counters")), 1);
+}
+
+/* In the child that a mistake ends: the parent's connection is not its own. */
+static struct db *reader_of_child(struct fixture *f)
+{
+    struct db *db;
+    MUST(db_open(f->store, DB_READER, &db, &error));
+    return db;
+}
+
 static void read_text_of_number(void *argument)
 {
     struct fixture *f = argument;
     struct rows rows;
-    MUST(db_query(f->reader, f->arena, SQL("SELECT 1"), &rows, &error));
+    MUST(db_query(reader_of_child(f), f->arena, SQL("SELECT 1"), &rows, &error));
     row_text(&rows, 0, 0);
 }
 
@@ -258,7 +284,7 @@ static void read_past_the_end(void *argument)
 {
     struct fixture *f = argument;
     struct rows rows;
-    MUST(db_query(f->reader, f->arena, SQL("SELECT 1"), &rows, &error));
+    MUST(db_query(reader_of_child(f), f->arena, SQL("SELECT 1"), &rows, &error));
     row_int(&rows, 1, 0);
 }
 
@@ -266,27 +292,28 @@ static void change_a_literal(void *argument)
 {
     struct fixture *f = argument;
     char text[] = "SELECT 1";
-    MUST(db_run(f->reader, SQL(text), &error));
+    struct db *db = reader_of_child(f);
+    MUST(db_run(db, SQL(text), &error));
     text[7] = '2';
-    MUST(db_run(f->reader, SQL(text), &error));
+    MUST(db_run(db, SQL(text), &error));
 }
 
 static void give_too_few(void *argument)
 {
     struct fixture *f = argument;
-    MUST(db_run(f->reader, SQL("SELECT $1, $2", P_INT(1)), &error));
+    MUST(db_run(reader_of_child(f), SQL("SELECT $1, $2", P_INT(1)), &error));
 }
 
 static void skip_a_number(void *argument)
 {
     struct fixture *f = argument;
-    MUST(db_run(f->reader, SQL("SELECT $1, $3", P_INT(1), P_INT(2)), &error));
+    MUST(db_run(reader_of_child(f), SQL("SELECT $1, $3", P_INT(1), P_INT(2)), &error));
 }
 
 static void give_two_statements(void *argument)
 {
     struct fixture *f = argument;
-    MUST(db_run(f->reader, SQL("SELECT 1; DROP TABLE counters"), &error));
+    MUST(db_run(reader_of_child(f), SQL("SELECT 1; DROP TABLE counters"), &error));
 }
 
 static void limit_the_writer(void *argument)
@@ -294,11 +321,15 @@ static void limit_the_writer(void *argument)
     db_limit(((struct fixture *)argument)->writer, 5);
 }
 
+/* The last three PostgreSQL refuses like any other faulty statement. */
 static void mistakes_in_the_code_stop_the_process(void **state)
 {
-    static void (*const mistakes[])(void *) = {read_text_of_number, read_past_the_end,   change_a_literal, give_too_few,
-                                               skip_a_number,       give_two_statements, limit_the_writer};
-    for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++)
+    struct fixture *f = *state;
+    static void (*const mistakes[])(void *) = {read_text_of_number, read_past_the_end, change_a_literal,
+                                               limit_the_writer,    give_too_few,      skip_a_number,
+                                               give_two_statements};
+    size_t n = sizeof(mistakes) / sizeof(mistakes[0]);
+    for (size_t i = 0; i < (store_is_shared(f->store) ? n - 3 : n); i++)
         if (!dies(mistakes[i], *state))
             fail_msg("mistake %zu went through", i);
 }
@@ -322,6 +353,7 @@ int main(void)
         WITH_STORE(the_cache_forgets_and_finds_again),
         WITH_STORE(snapshots_see_what_was_acknowledged),
         WITH_STORE(savepoints_and_rollback),
+        WITH_STORE(a_savepoint_that_is_not_there_cannot_be_released),
         WITH_STORE(mistakes_in_the_code_stop_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,13 +49,13 @@ static void one_server_per_directory(void **state)
 {
     struct fixture *f = *state;
     struct store *second = NULL;
-    EXPECT(CONFLICT, store_open(f->directory, false, &second, &error));
-    EXPECT(CONFLICT, store_open(f->directory, true, &second, &error));
+    EXPECT(CONFLICT, store_open(AT(f->directory), false, &second, &error));
+    EXPECT(CONFLICT, store_open(AT(f->directory), true, &second, &error));
     assert_null(second);
-    MUST(store_open_reader(f->directory, &second, &error));
+    MUST(store_open_reader(AT(f->directory), &second, &error));
     store_free(second);
     fixture_close(f);
-    MUST(store_open(f->directory, false, &second, &error));
+    MUST(store_open(AT(f->directory), false, &second, &error));
     store_free(second);
 }
 
@@ -64,19 +64,19 @@ static void what_is_there_is_not_made_again(void **state)
     struct fixture *f = *state;
     struct store *s = NULL;
     fixture_close(f);
-    EXPECT(CONFLICT, store_open(f->directory, true, &s, &error));
+    EXPECT(CONFLICT, store_open(AT(f->directory), true, &s, &error));
     assert_true(is_there(path_in(f, "keyturn.db")));
     assert_int_equal(mkdir(path_in(f, "empty"), 0700), 0);
     struct err e = {0};
-    result r = store_open(path_in(f, "empty"), false, &s, &e);
+    result r = store_open(AT(path_in(f, "empty")), false, &s, &e);
     assert_int_equal(r.code, NOT_FOUND);
     assert_non_null(strstr(e.text, "keyturn init"));
-    EXPECT(NOT_FOUND, store_open_reader(path_in(f, "empty"), &s, &error));
-    EXPECT(NOT_FOUND, store_open(path_in(f, "nowhere"), true, &s, &error));
-    EXPECT(INVALID, store_open(path_in(f, "keyturn.db"), true, &s, &error));
+    EXPECT(NOT_FOUND, store_open_reader(AT(path_in(f, "empty")), &s, &error));
+    EXPECT(NOT_FOUND, store_open(AT(path_in(f, "nowhere")), true, &s, &error));
+    EXPECT(INVALID, store_open(AT(path_in(f, "keyturn.db")), true, &s, &error));
     assert_false(is_there(path_in(f, "empty/keyturn.db")));
     close(open(path_in(f, "empty/keyturn.db"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    EXPECT(CONFLICT, store_open(path_in(f, "empty"), false, &s, &error)); /* an init that was cut short */
+    EXPECT(CONFLICT, store_open(AT(path_in(f, "empty")), false, &s, &error)); /* an init that was cut short */
 }
 
 static void unsafe_places_are_refused(void **state)
@@ -85,17 +85,17 @@ static void unsafe_places_are_refused(void **state)
     struct store *s = NULL;
     fixture_close(f);
     assert_int_equal(chmod(f->directory, 0770), 0);
-    EXPECT(INVALID, store_open(f->directory, false, &s, &error));
-    EXPECT(INVALID, store_open_reader(f->directory, &s, &error));
+    EXPECT(INVALID, store_open(AT(f->directory), false, &s, &error));
+    EXPECT(INVALID, store_open_reader(AT(f->directory), &s, &error));
     assert_int_equal(chmod(f->directory, 0700), 0);
     assert_int_equal(chmod(path_in(f, "keyturn.db"), 0640), 0);
-    EXPECT(INVALID, store_open(f->directory, false, &s, &error));
+    EXPECT(INVALID, store_open(AT(f->directory), false, &s, &error));
     assert_int_equal(chmod(path_in(f, "keyturn.db"), 0600), 0);
     assert_int_equal(mkdir(path_in(f, "other"), 0700), 0);
     assert_int_equal(symlink("../keyturn.db", path_in(f, "other/keyturn.db")), 0);
-    EXPECT(INVALID, store_open(path_in(f, "other"), false, &s, &error));
+    EXPECT(INVALID, store_open(AT(path_in(f, "other")), false, &s, &error));
     assert_int_equal(symlink(f->directory, path_in(f, "link")), 0);
-    MUST(store_open(path_in(f, "link"), false, &s, &error)); /* a link to the directory is fine */
+    MUST(store_open(AT(path_in(f, "link")), false, &s, &error)); /* a link to the directory is fine */
     store_free(s);
 }
 
@@ -104,7 +104,7 @@ static void what_was_written_is_there_after_opening_again(void **state)
     struct fixture *f = *state;
     MUST(db_run(f->writer, SQL("INSERT INTO counters VALUES ('a', 41)"), &error));
     fixture_close(f);
-    MUST(store_open(f->directory, false, &f->store, &error));
+    MUST(store_open(AT(f->directory), false, &f->store, &error));
     MUST(db_open(f->store, DB_READER, &f->reader, &error));
     assert_int_equal(number(f->reader, SQL("SELECT next FROM counters WHERE name = 'a'")), 41);
 }
@@ -115,10 +115,10 @@ static void a_newer_store_is_refused(void **state)
     struct store *s = NULL;
     MUST(db_run(f->writer, SQL("UPDATE settings SET value = '999' WHERE name = 'schema'"), &error));
     struct err e = {0};
-    assert_int_equal(store_open_reader(f->directory, &s, &e).code, CONFLICT);
+    assert_int_equal(store_open_reader(AT(f->directory), &s, &e).code, CONFLICT);
     assert_non_null(strstr(e.text, "newer"));
     fixture_close(f);
-    EXPECT(CONFLICT, store_open(f->directory, false, &s, &error));
+    EXPECT(CONFLICT, store_open(AT(f->directory), false, &s, &error));
     assert_null(s);
 }
 
@@ -168,7 +168,7 @@ static void check_backup(struct fixture *f, const char *directory)
     assert_int_equal(mode_of(arena_printf(f->arena, "%s/keyturn.db", directory).p), 0600);
     assert_false(is_there(arena_printf(f->arena, "%s/keyturn.db-wal", directory).p));
     assert_false(is_there(arena_printf(f->arena, "%s/keyturn.db-journal", directory).p));
-    MUST(store_open(directory, false, &s, &error));
+    MUST(store_open(AT(directory), false, &s, &error));
     MUST(db_open(s, DB_READER, &db, &error));
     assert_int_equal(number(db, SQL("SELECT sum(next) FROM counters")), 1000);
     assert_int_equal(number(db, SQL("SELECT count(*) FROM ended_tokens")), 500);
@@ -243,7 +243,7 @@ static void a_store_that_cannot_be_made_leaves_nothing(void **state)
     if (mount("none", folder, "tmpfs", 0, "size=128k,mode=0700") != 0)
         skip();
     struct err e = {0};
-    result r = store_open(folder, true, &s, &e);
+    result r = store_open(AT(folder), true, &s, &e);
     bool is_left = is_there(path_in(f, "small/keyturn.db"));
     umount(folder);
     assert_int_equal(r.code, STORE_FULL);

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "../place.h"
+
 #include "audit/audit.h"
 #include "db/filter.h"
 #include "identity/grant.h"

@@ -60,7 +60,7 @@ static void keys_of_other_processes_count_while_they_live(void **state)
     MUST(tokens_renew(s.tokens, f->db, NOW, &f->e));
     assert_int_equal(check_at(f, s.tokens, token, NOW + MINUTES), UNAUTHENTICATED);
     assert_int_equal(check_at(f, s.tokens, token, NOW + MINUTES - 1), OK);
-    run_sql(f, "INSERT INTO token_keys (public_key, created_at, ends_at) VALUES (x'00', 0, 9000000000000000000)");
+    run_sql(f, "INSERT INTO token_keys (public_key, created_at, ends_at) VALUES (zeroblob(1), 0, 9000000000000000000)");
     MUST(tokens_renew(s.tokens, f->db, NOW, &f->e));
     assert_int_equal(check_at(f, s.tokens, s.token, NOW), OK);
     tokens_free(s.tokens);

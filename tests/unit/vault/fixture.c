@@ -48,7 +48,8 @@ int fixture_make(void **state)
     memcpy(f->directory, "/tmp/keyturn-vault-XXXXXX", sizeof("/tmp/keyturn-vault-XXXXXX"));
     assert_non_null(mkdtemp(f->directory));
     open_keys(f);
-    must(f, store_open(f->directory, true, &f->store, &f->e));
+    place_empty();
+    must(f, store_open(AT(f->directory), true, &f->store, &f->e));
     must(f, db_open(f->store, DB_WRITER, &f->db, &f->e));
     must(f, audit_open(f->db, f->keys, S("a"), &f->audit, &f->e));
     f->hooks = audit_hooks(f->audit, NULL);

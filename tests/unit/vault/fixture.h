@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "../place.h"
+
 #include "audit/audit.h"
 #include "vault/auto_login.h"
 #include "vault/locker.h"

@@ -1,0 +1,233 @@
+/* ldap/check.c: connect, compare the server's key, sign in, and find out what the functional account may do. */
+#include <string.h>
+
+#include "base/text.h"
+#include "common/watchdog.h"
+#include "ldap/change.h"
+#include "ldap/verifier.h"
+
+enum { DN_BYTES_MAX = 2048 };
+
+const char *account_name_check(struct str s)
+{
+    enum { NAME_BYTES_MAX = 246 };
+    if (s.n > NAME_BYTES_MAX)
+        return "too long for the name of an account";
+    if (text_has_control(s) || (s.n > 0 && !str_equal(text_trim(s), s)))
+        return "not a name of an account";
+    return NULL;
+}
+
+const char *account_dn_check(struct str s)
+{
+    struct berval text = {.bv_len = s.n, .bv_val = (char *)s.p};
+    LDAPDN parsed = NULL;
+    if (s.n == 0)
+        return NULL;
+    if (s.n > DN_BYTES_MAX || text_has_control(s) || ldap_bv2dn(&text, &parsed, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
+        return "not a distinguished name";
+    ldap_dnfree(parsed);
+    return NULL;
+}
+
+/* The functional account is named by its DN, or by a uid; no uid that anyone uses has an equals sign. */
+static bool is_dn(struct str s)
+{
+    return str_find_char(s, '=') >= 0;
+}
+
+static const char *functional_check(struct str s)
+{
+    return is_dn(s) ? account_dn_check(s) : account_name_check(s);
+}
+
+static const struct field functional_fields[] = {
+    TEXT("account", struct check_functional, account, .required = true, .max = DN_POINTS_MAX, .keeps_blanks = true,
+         .check = functional_check),
+    SECRET("password", struct check_functional, password, .max = PASSWORD_BYTES_MAX),
+    FIELD_END,
+};
+static const struct field address_fields[] = {
+    TEXT("name", struct directory_address, name, .max = 255, .or_text = ""),
+    TEXT("address", struct directory_address, address, .required = true, .max = 64),
+    INT("port", struct directory_address, port, .min = 1, .max = 65535, .or_int = LDAP_PORT),
+    INT("timeout_s", struct directory_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
+    FIELD_END,
+};
+static const struct field key_fields[] = {
+    TEXT("type", struct host_key, type, .required = true, .max = 64),
+    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
+    FIELD_END,
+};
+const struct field check_fields[] = {
+    OBJECT("target", struct check_request, target, struct directory_address, address_fields, .required = true),
+    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
+    TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true,
+         .check = account_name_check),
+    TEXT("dn", struct check_request, dn, .max = DN_POINTS_MAX, .keeps_blanks = true, .check = account_dn_check),
+    FIELD_END,
+};
+
+void directory_forget_session(struct directory *d)
+{
+    if (d->session)
+        session_close(d->session);
+    d->session = NULL;
+}
+
+result directory_use_session(struct directory *d, struct err *e)
+{
+    int fd = -1;
+    if (!d->has_functional)
+        return FAIL_AS(e, INVALID, "bad_request", "the check named no functional account");
+    if (!d->session || ldap_get_option(d->session, LDAP_OPT_DESC, &fd) != LDAP_OPT_SUCCESS)
+        return FAIL_AS(e, UNREACHABLE, "unreachable", "there is no functional session");
+    watchdog_guard(fd);
+    return SUCCESS;
+}
+
+/* A check replaces what an earlier one has left; the directory stays the same for the life of the process. */
+static RESULT remember(struct directory *d, const struct check_request *r, struct err *e)
+{
+    const struct directory_address *to = r->target;
+    if (d->is_set && (!str_equal(to->address, d->address.address) || to->port != d->address.port))
+        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
+    if (r->functional && secret_length(r->functional->password) == 0)
+        return FAIL_AS(e, INVALID, "bad_request", "functional: a password is required");
+    struct host_key *keys = arena_array(d->arena, struct host_key, r->host_keys.n);
+    for (size_t i = 0; i < r->host_keys.n; i++) {
+        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
+        keys[i] = (struct host_key){arena_str(d->arena, key->type), arena_str(d->arena, key->sha256)};
+    }
+    directory_forget_session(d);
+    d->address = (struct directory_address){arena_str(d->arena, to->name), arena_str(d->arena, to->address), to->port,
+                                            to->timeout_s};
+    d->keys = keys;
+    d->key_count = r->host_keys.n;
+    d->is_set = true;
+    d->has_functional = r->functional != NULL;
+    if (r->functional) {
+        d->functional_account = arena_str(d->arena, r->functional->account);
+        d->functional_password = secret_copy(d->arena, r->functional->password);
+    }
+    return SUCCESS;
+}
+
+static result as_functional_denied(struct err *e)
+{
+    e->word = "functional_denied";
+    e->code = UNREACHABLE;
+    return (result){UNREACHABLE};
+}
+
+static RESULT functional_dn(const struct directory *d, LDAP *ld, struct arena *a, const char **ret, struct err *e)
+{
+    if (is_dn(d->functional_account)) {
+        *ret = arena_cstr(a, d->functional_account);
+        return SUCCESS;
+    }
+    result found = search_account(ld, d->functional_account, a, ret, e);
+    if (is_ok(found) || strcmp(e->word, "unreachable") == 0)
+        return found;
+    return FAIL_AS(e, UNREACHABLE, "functional_denied",
+                   "the functional account cannot be found by its uid without signing in: give its DN");
+}
+
+static RESULT sign_in(struct directory *d, struct arena *a, struct answer *answer, struct err *e)
+{
+    LDAP *opened = NULL;
+    const char *dn = NULL;
+    enum login_word word = LOGIN_DENIED;
+    TRY(session_open(d, a, answer, &opened, e));
+    AUTOFREE(ldap) ld = opened;
+    if (!d->has_functional)
+        return SUCCESS;
+    TRY(functional_dn(d, ld, a, &dn, e));
+    result bound = session_bind(ld, dn, d->functional_password, a, &word, e);
+    if (!is_ok(bound))
+        return bound.code == REFUSED ? as_functional_denied(e) : bound;
+    if (word != LOGIN_ACCEPTED)
+        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
+                       login_word_text(word));
+    d->session = TAKE(ld);
+    return SUCCESS;
+}
+
+struct findings {
+    bool can_change, can_compare;
+    struct str scheme, text;
+};
+
+/* What a reader should know first comes first; only the first 200 characters are kept. */
+static struct str describe(LDAP *ld, LDAPMessage *entry, const struct verifiers *v, const char *why_not,
+                           struct arena *a)
+{
+    struct str changed = search_value(ld, entry, "pwdChangedTime", a), end = search_value(ld, entry, "pwdEndTime", a);
+    AUTOBUF text;
+    buf_init(&text, 4096);
+    if (str_is_set(v->locked_since))
+        buf_printf(&text, "; locked since %.*s: a change unlocks it", STR_ARG(v->locked_since));
+    if (str_is_set(end))
+        buf_printf(&text, "; the account ends at %.*s", STR_ARG(end));
+    if (str_equal_fold(search_value(ld, entry, "pwdReset", a), S("TRUE")))
+        buf_add(&text, S("; it must change its password at the next login"));
+    if (why_not)
+        buf_printf(&text, "; %s", why_not);
+    else if (v->n == 0)
+        buf_add(&text, S("; the functional account may not read userPassword"));
+    else if (!verifiers_are_known(v))
+        buf_add(&text, S("; userPassword has a scheme that is unknown here"));
+    if (str_is_set(changed))
+        buf_printf(&text, "; last changed %.*s", STR_ARG(changed));
+    return text.n > 2 ? arena_str(a, str_sub(buf_str(&text), 2, text.n)) : S("");
+}
+
+static RESULT look_at_account(struct directory *d, const struct check_request *r, struct arena *a,
+                              struct findings *found, struct err *e)
+{
+    const char *dn = NULL, *why_not = NULL;
+    struct verifiers verifiers = {0};
+    AUTO_FOUND entry = {0};
+    TRY(search_entry(d->session, r->account, r->dn, verifier_attributes, a, &dn, &entry, e));
+    verifiers_read(d->session, entry.entry, a, &verifiers);
+    TRY(change_is_allowed(d->session, dn, a, &why_not, e));
+    *found = (struct findings){.can_change = !why_not,
+                               .can_compare = verifiers_are_known(&verifiers),
+                               .scheme = verifiers_scheme(&verifiers),
+                               .text = describe(d->session, entry.entry, &verifiers, why_not, a)};
+    return SUCCESS;
+}
+
+static void write_findings(const struct findings *found, struct arena *a, struct json_writer *w)
+{
+    enum { TEXT_MAX = 200 };
+    json_key(w, S("can_change"));
+    json_write_bool(w, found->can_change);
+    json_key(w, S("can_compare"));
+    json_write_bool(w, found->can_compare);
+    json_key(w, S("can_install_keys"));
+    json_write_bool(w, false);
+    json_key(w, S("scheme"));
+    json_write_str(w, text_printable(a, found->scheme, TEXT_MAX));
+    json_key(w, S("fence"));
+    json_write_str(w, S("none"));
+    json_key(w, S("fence_s"));
+    json_write_int(w, 0);
+    json_key(w, S("text"));
+    json_write_str(w, text_printable(a, found->text, TEXT_MAX));
+}
+
+result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+{
+    struct directory *d = state;
+    const struct check_request *r = request;
+    struct findings found = {.scheme = S(""), .text = S("")};
+    TRY(remember(d, r, e));
+    watchdog_start(d->address.timeout_s);
+    TRY(sign_in(d, a, answer, e));
+    if (d->session && r->account.n > 0)
+        TRY(look_at_account(d, r, a, &found, e));
+    write_findings(&found, a, answer->writer);
+    return SUCCESS;
+}

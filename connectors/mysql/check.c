@@ -1,0 +1,196 @@
+/* mysql/check.c: compare the server's key, sign in, and find out what the functional account may do. */
+#include <mysqld_error.h>
+#include <string.h>
+
+#include "common/tls_pin.h"
+#include "common/watchdog.h"
+#include "mysql/account.h"
+#include "mysql/fence.h"
+#include "mysql/probe.h"
+#include "mysql/verifier.h"
+
+enum { OLDEST_VERSION = 100400 };
+
+static const struct field functional_fields[] = {
+    TEXT("account", struct check_functional, account, .required = true, .max = NAME_POINTS_MAX, .keeps_blanks = true,
+         .check = account_name_check),
+    SECRET("password", struct check_functional, password, .required = true, .max = PASSWORD_BYTES_MAX),
+    FIELD_END,
+};
+static const struct field address_fields[] = {
+    TEXT("name", struct server_address, name, .max = 255, .or_text = ""),
+    TEXT("address", struct server_address, address, .required = true, .max = 64),
+    INT("port", struct server_address, port, .min = 1, .max = 65535, .or_int = 3306),
+    INT("timeout_s", struct server_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
+    FIELD_END,
+};
+static const struct field key_fields[] = {
+    TEXT("type", struct host_key, type, .required = true, .max = 64),
+    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
+    FIELD_END,
+};
+const struct field check_fields[] = {
+    OBJECT("target", struct check_request, target, struct server_address, address_fields, .required = true),
+    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
+    TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true,
+         .check = account_name_check),
+    FIELD_END,
+};
+
+void server_forget_session(struct server *s)
+{
+    if (s->session)
+        mysql_close(s->session);
+    s->session = NULL;
+    s->may_alter = false;
+    s->fence_token = S("");
+}
+
+/* A check replaces what an earlier one has left; the server stays the same for the life of the process. */
+static RESULT remember(struct server *s, const struct check_request *r, struct err *e)
+{
+    const struct server_address *to = r->target;
+    if (s->is_set && (!str_equal(to->address, s->address.address) || to->port != s->address.port))
+        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
+    struct host_key *keys = arena_array(s->arena, struct host_key, r->host_keys.n);
+    for (size_t i = 0; i < r->host_keys.n; i++) {
+        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
+        keys[i] = (struct host_key){arena_str(s->arena, key->type), arena_str(s->arena, key->sha256)};
+    }
+    s->address = (struct server_address){arena_str(s->arena, to->name), arena_str(s->arena, to->address), to->port,
+                                         to->timeout_s};
+    s->keys = keys;
+    s->key_count = r->host_keys.n;
+    s->is_set = true;
+    s->found_name = STR_ABSENT;
+    s->has_functional = r->functional != NULL;
+    if (!r->functional)
+        return SUCCESS;
+    s->functional_user = arena_str(s->arena, account_name_split(r->functional->account).user);
+    s->functional_password = secret_copy(s->arena, r->functional->password);
+    return SUCCESS;
+}
+
+static result as_denied(struct err *e)
+{
+    e->code = UNREACHABLE;
+    e->word = "functional_denied";
+    return (result){UNREACHABLE};
+}
+
+/* A line of SHOW GRANTS: "GRANT what, what ON *.* TO …". Lines of roles that are in force are among them. */
+static bool grants_altering(struct str line)
+{
+    ptrdiff_t end = str_find(line, S(" ON *.* TO "));
+    struct str rights = end > 0 ? str_sub(line, 0, (size_t)end) : S("");
+    return str_starts(line, S("GRANT ")) &&
+           (str_find(rights, S("CREATE USER")) > 0 || str_find(rights, S("ALL PRIVILEGES")) > 0);
+}
+
+static RESULT look_at_session(struct server *s, struct arena *a, struct err *e)
+{
+    struct table grants = {0};
+    struct str token = S("");
+    if (!mariadb_connection(s->session) || mysql_get_server_version(s->session) < OLDEST_VERSION)
+        return FAIL_AS(e, UNREACHABLE, "unsent", "only MariaDB from 10.4 on is known here");
+    /* The greeting asks for this as well, but a server may be told to ignore that. */
+    TRY(session_query(s->session, S("SET NAMES utf8mb4"), a, &grants, e));
+    TRY(session_query(s->session, S("SHOW GRANTS"), a, &grants, e));
+    for (size_t i = 0; i < grants.rows && grants.columns == 1; i++)
+        s->may_alter |= grants_altering(grants.cells[i]);
+    TRY(fence_mark(s->session, a, &token, e));
+    s->fence_token = arena_str(s->arena, token);
+    return SUCCESS;
+}
+
+static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, struct err *e)
+{
+    enum login_word word = LOGIN_DENIED;
+    result done = session_open(s, s->functional_user, s->functional_password, a, answer, &s->session, &word, e);
+    if (done.code == REFUSED)
+        return as_denied(e);
+    TRY(done);
+    if (word != LOGIN_ACCEPTED)
+        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
+                       login_word_text(word));
+    done = look_at_session(s, a, e);
+    if (is_ok(done))
+        return SUCCESS;
+    bool must_change = mysql_errno(s->session) == ER_MUST_CHANGE_PASSWORD;
+    server_forget_session(s);
+    return must_change ? as_denied(e) : done;
+}
+
+struct findings {
+    bool can_change, can_compare;
+    const char *scheme, *text;
+};
+
+static RESULT look_at_account(struct server *s, struct str name, struct arena *a, struct findings *found, struct err *e)
+{
+    struct account account = {0};
+    TRY(account_find(s, name, a, &account, e));
+    bool has_password = account.password_methods == 1;
+    enum scheme scheme = has_password ? scheme_of_plugin(account.methods[account.password_at].plugin) : SCHEME_NONE;
+    found->scheme = scheme_text(scheme);
+    found->can_change = s->may_alter && has_password;
+    found->can_compare = account.is_read && has_password;
+    if (!s->may_alter)
+        found->text = "the functional account lacks the right CREATE USER";
+    else if (account.password_methods > 1)
+        found->text = "the account has several passwords: none of them can be the one to change";
+    else if (!has_password)
+        found->text = "the account signs in without a password of this server";
+    else if (!account.is_read)
+        found->text = arena_printf(a,
+                                   "the functional account may not read mysql.global_priv: the account is taken to be "
+                                   "%.*s@%.*s, and a change gives it mysql_native_password alone",
+                                   STR_ARG(account.user), STR_ARG(account.host))
+                          .p;
+    else if (account.is_locked)
+        found->text = "the account is locked; a change leaves it so";
+    return SUCCESS;
+}
+
+static void write_findings(const struct server *s, const struct findings *found, struct json_writer *w)
+{
+    bool has_fence = s->session && s->fence_token.n > 0;
+    json_key(w, S("can_change"));
+    json_write_bool(w, found->can_change);
+    json_key(w, S("can_compare"));
+    json_write_bool(w, found->can_compare);
+    json_key(w, S("can_install_keys"));
+    json_write_bool(w, false);
+    json_key(w, S("scheme"));
+    json_write_str(w, str_of(found->scheme));
+    json_key(w, S("fence"));
+    json_write_str(w, has_fence ? S("session") : S("none"));
+    json_key(w, S("fence_s"));
+    json_write_int(w, 0);
+    if (has_fence) {
+        json_key(w, S("fence_token"));
+        json_write_str(w, s->fence_token);
+    }
+    json_key(w, S("text"));
+    json_write_str(w, str_of(found->text));
+}
+
+result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+{
+    struct server *s = state;
+    const struct check_request *r = request;
+    watchdog_start(r->target->timeout_s);
+    server_forget_session(s);
+    TRY(remember(s, r, e));
+    struct findings found = {.scheme = "", .text = ""};
+    result done = probe_run(s, a, answer, e);
+    if (is_ok(done) && s->has_functional)
+        done = sign_in(s, a, answer, e);
+    answer->host_key = s->seen;
+    TRY(done);
+    if (s->session && str_is_set(r->account) && r->account.n > 0)
+        TRY(look_at_account(s, r->account, a, &found, e));
+    write_findings(s, &found, answer->writer);
+    return SUCCESS;
+}

@@ -1,0 +1,101 @@
+/* rotation/compare.c: jobs of kind 'audit': the store has lost what it knew, so which version is live on the system?
+ * Nothing is changed there. */
+#include "rotation/attempt.h"
+
+#include "audit/audit.h"
+
+enum { VERSIONS_MAX = 32, LOGINS_MAX = 2 };
+
+struct candidates { /* in the order in which they are tried */
+    int64_t numbers[VERSIONS_MAX];
+    struct login_secret secrets[VERSIONS_MAX];
+    size_t n;
+};
+
+static result add(struct attempt *t, struct candidates *c, int64_t number, struct err *e)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->numbers[i] == number)
+            return SUCCESS;
+    if (c->n == VERSIONS_MAX)
+        return SUCCESS;
+    TRY(version_open(t->db, t->arena, t->config->keys, t->account.id, number, &c->secrets[c->n], e));
+    if (c->secrets[c->n].password)
+        c->numbers[c->n++] = number;
+    return SUCCESS;
+}
+
+/* The current one is the likeliest; what was lost is among the newest. */
+static result load(struct attempt *t, struct candidates *c, struct err *e)
+{
+    struct version *versions;
+    size_t n;
+    TRY(add(t, c, t->account.current_version, e));
+    TRY(version_list(t->db, t->arena, t->account.id, &versions, &n, e));
+    for (size_t i = 0; i < n; i++)
+        TRY(add(t, c, versions[i].number, e));
+    return SUCCESS;
+}
+
+/* *ret: the place of the live one among them; c->n: none of those that could be tried. */
+static result find_live(struct attempt *t, const struct candidates *c, size_t *ret, struct err *e)
+{
+    size_t tried = t->check.can_compare ? c->n : c->n < LOGINS_MAX ? c->n : LOGINS_MAX;
+    t->proved_how = t->check.can_compare ? TURN_BY_COMPARE : TURN_BY_LOGIN;
+    for (*ret = 0; *ret < tried; (*ret)++) {
+        enum seen seen;
+        enum login_word word;
+        TRY(t->check.can_compare ? probe_compare(t, c->secrets[*ret].password, &seen, e)
+                                 : probe_login(t, &c->secrets[*ret], &seen, &word, e));
+        if (seen == SEEN_LIVE)
+            return SUCCESS;
+    }
+    *ret = c->n;
+    return SUCCESS;
+}
+
+static result write_adopted(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    int64_t now = clock_now();
+    struct str text = arena_printf(t->arena, "version %" PRId64 " is the live one", t->job.version);
+    TRY(job_settle(db, &t->job, "done", true, "", text, now, e));
+    TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, 0, now, e));
+    audit_note(db, "account.adopt", true, (struct audit_object){"account", t->account.id, t->account.name},
+               t->account.id, text);
+    return job_note(db, t->arena, &t->job, "done", true, text, now, e);
+}
+
+static result look(struct attempt *t, size_t *ret_live, struct candidates *c, struct err *e)
+{
+    TRY(db_snapshot(t->db, e));
+    result loaded = load(t, c, e);
+    db_snapshot_end(t->db);
+    TRY(loaded);
+    TRY(attempt_connect(t, e));
+    return find_live(t, c, ret_live, e);
+}
+
+result run_audit(struct attempt *t, struct err *e)
+{
+    struct candidates c = {.n = 0};
+    struct err why = {0};
+    size_t live = 0;
+    const struct platform *p = platform_by_id(t->system.platform_id);
+    if (!p || !p->connector || (!t->functional.is_set && !t->current.password))
+        return settle_plain(t, false, "unsupported", S("nothing to look with: no connector, or no password"), e);
+    result r = look(t, &live, &c, &why);
+    if (!is_ok(r) && (r.code == CONFLICT || r.code == INTERNAL)) {
+        *e = why;
+        return r;
+    }
+    if (!is_ok(r))
+        return settle_unknown(t, why.text,
+                              clock_now() + (attempt_has_word(&why, "budget") ? 5 * MINUTES : 30 * SECONDS), e);
+    if (live == c.n)
+        return settle_tested(t, false, t->proved_how, e);
+    if (c.numbers[live] == t->account.current_version)
+        return settle_tested(t, true, t->proved_how, e);
+    t->job.version = c.numbers[live];
+    return attempt_write(t, write_adopted, e);
+}
