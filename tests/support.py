@@ -26,7 +26,13 @@ _cluster, _databases = [], [0]
 
 
 def fresh_database():
-    """The URL of an empty database on the one PostgreSQL of this test process."""
+    """The URL of an empty database on the one PostgreSQL of this test process, or on that of script/with-postgresql --server."""
+    _databases[0] += 1
+    if "KEYTURN_TEST_POSTGRESQL" in os.environ:
+        from postgresql_store import ask
+        url, name = os.environ["KEYTURN_TEST_POSTGRESQL"], f"keyturn_{os.getpid()}_{_databases[0]}"
+        ask(url, f"CREATE DATABASE {name}")
+        return url.rsplit("/", 1)[0] + "/" + name
     if not _cluster:
         from postgresql_store import PostgresStore
         folder = tempfile.mkdtemp(prefix="keyturn-store-")
@@ -34,7 +40,6 @@ def fresh_database():
         _cluster.append(PostgresStore(os.path.join(folder, "primary"), fsync=False, settings={"max_connections": 500}))
         _cluster[0].start()
         atexit.register(lambda: (_cluster[0].stop("immediate"), shutil.rmtree(folder, ignore_errors=True)))
-    _databases[0] += 1
     return _cluster[0].create_database(f"keyturn{_databases[0]}")
 
 

@@ -214,7 +214,7 @@ static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
 /* Nothing was sent: the old credential is current, and stays it. */
 static result give_up_unsent(struct attempt *t, const struct err *why, struct err *e)
 {
-    if (why->code == CONFLICT || why->code == INTERNAL || why->code == STORE_FULL) {
+    if (attempt_is_ours(why)) {
         *e = *why;
         return (result){why->code};
     }

@@ -188,6 +188,12 @@ bool attempt_has_word(const struct err *e, const char *word)
     return e->word && str_equal(str_of(e->word), str_of(word));
 }
 
+bool attempt_is_ours(const struct err *why)
+{
+    return why->code == CONFLICT || why->code == INTERNAL || why->code == STORE_FULL ||
+           (why->code == BUSY && !attempt_has_word(why, "budget"));
+}
+
 static result open_line(struct attempt *t, struct err *e)
 {
     const struct platform *p = platform_by_id(t->system.platform_id);

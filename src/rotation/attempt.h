@@ -36,6 +36,8 @@ struct attempt {
 
 /* attempt.c */
 bool attempt_has_word(const struct err *e, const char *word);
+/* A failure of the store's or of ours, not the target's: the job keeps its state, and is looked at again. */
+bool attempt_is_ours(const struct err *why);
 RESULT attempt_load(struct attempt *t, struct err *e);
 RESULT attempt_open_versions(struct attempt *t, struct err *e);
 /* Record that secrets leave to a connector; then start it and look at the target: host key pinned, functional session,

@@ -85,7 +85,7 @@ result run_audit(struct attempt *t, struct err *e)
     if (!p || !p->connector || (!t->functional.is_set && !t->current.password))
         return settle_plain(t, false, "unsupported", S("nothing to look with: no connector, or no password"), e);
     result r = look(t, &live, &c, &why);
-    if (!is_ok(r) && (r.code == CONFLICT || r.code == INTERNAL)) {
+    if (!is_ok(r) && attempt_is_ours(&why)) {
         *e = why;
         return r;
     }

@@ -97,6 +97,12 @@ result job_list(struct db *db, struct arena *a, const struct job_filter *f, stru
     return SUCCESS;
 }
 
+result job_count_open(struct db *db, const char *kind, int64_t *ret, struct err *e)
+{
+    return db_insert(db, SQL("SELECT count(*) FROM jobs WHERE is_open = 1 AND kind = $1", P_TEXT(str_of(kind))), ret,
+                     "no count", e);
+}
+
 result job_steps(struct db *db, struct arena *a, int64_t id, struct job_step **ret, size_t *ret_n, struct err *e)
 {
     struct rows r;
@@ -131,13 +137,17 @@ result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t
     return SUCCESS;
 }
 
+/* A store that was wound back gives the ids of lost jobs out again: their epochs must not be the same. */
+#define FIRST_EPOCH "COALESCE((SELECT CAST(value AS bigint) * 1048576 FROM settings WHERE name = 'epoch'), 0)"
+
 result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *ret_id, struct err *e)
 {
     return db_insert(
         db,
         SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, parent_id, "
-            "made_by, created_at, version, parts, next_try_at, skipped, server) "
-            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13) ON CONFLICT DO NOTHING RETURNING "
+            "made_by, created_at, version, parts, next_try_at, skipped, server, epoch) "
+            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13, " FIRST_EPOCH
+            ") ON CONFLICT DO NOTHING RETURNING "
             "id",
             P_TEXT(with->kind), P_TEXT(with->state), P_TEXT(with->trigger), P_INT(with->is_queued),
             P_INT(with->account_id), P_INT(with->system_id), P_INT(with->parent_id), P_INT(with->made_by), P_INT(now),

@@ -27,6 +27,7 @@ struct job_filter {
 };
 RESULT job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n,
                 struct err *e);
+RESULT job_count_open(struct db *db, const char *kind, int64_t *ret, struct err *e);
 RESULT job_steps(struct db *db, struct arena *a, int64_t id, struct job_step **ret, size_t *ret_n, struct err *e);
 RESULT job_progress(struct db *db, struct arena *a, const struct job *j, int64_t *ret_done, int64_t *ret_total,
                     struct err *e);

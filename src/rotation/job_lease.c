@@ -170,9 +170,8 @@ result job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, 
         &changed, e));
     if (changed == 1)
         TRY(db_run(db,
-                   SQL("UPDATE versions SET standing = 'retired' WHERE standing = 'pending' AND EXISTS "
-                       "(SELECT 1 FROM jobs WHERE jobs.id = $1 AND jobs.account_id = versions.account_id AND "
-                       "jobs.version = versions.number)",
+                   SQL("UPDATE versions SET standing = 'retired' WHERE standing = 'pending' AND account_id = (SELECT "
+                       "account_id FROM jobs WHERE id = $1) AND number = (SELECT version FROM jobs WHERE id = $1)",
                        P_INT(id)),
                    e));
     *ret_dropped = changed == 1;

@@ -12,6 +12,8 @@ result rotation_rewound(struct keepsakes *keepsakes, struct db *db, struct arena
     int64_t made = 0;
     if (keepsakes && keyring_is_open(keys))
         TRY(keepsakes_put_back(keepsakes, db, a, keys, now, &put_back, e));
+    /* Whoever holds a lease from before records nothing any more. */
+    TRY(db_run(db, SQL("UPDATE jobs SET epoch = epoch + 1048576, leased_until = 0 WHERE is_open = 1"), e));
     TRY(db_run_counting(
         db,
         SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, made_by, "

@@ -64,14 +64,15 @@ static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, str
 static result try_soon(struct db *db, void *argument, struct err *e)
 {
     const struct job *j = argument;
-    return job_try_later(db, j, clock_now() + 5 * SECONDS, "internal", S("a fault of the server; see its log"), e);
+    return job_try_later(db, j, clock_now() + 5 * SECONDS, "internal",
+                         S("interrupted by the store or a fault of the server; see its log"), e);
 }
 
 /* A fault of ours: the job keeps its state, and is looked at again in a moment (or when the lease ends). */
 static void give_back(struct attempt *t, const struct err *why)
 {
     struct err e;
-    log_error("job %" PRId64 " stopped: %s; it is tried again", t->job.id, why->text);
+    log_warning("job %" PRId64 " stopped: %s; it is tried again", t->job.id, why->text);
     if (!is_ok(writer_do(t->config->writer, try_soon, &t->job, &e)))
         log_error("job %" PRId64 ": %s; it waits until its lease ends", t->job.id, e.text);
 }

@@ -4,7 +4,7 @@
 
 static result not_tested(struct attempt *t, const struct err *why, struct err *e)
 {
-    if (why->code == CONFLICT || why->code == INTERNAL || why->code == STORE_FULL) {
+    if (attempt_is_ours(why)) {
         *e = *why;
         return (result){why->code};
     }

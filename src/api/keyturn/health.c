@@ -67,11 +67,39 @@ static struct check unknown_check(struct call *c, const struct server_state *s)
     return (struct check){S("unknown"), text, !oldest || c->now - oldest < UNKNOWN_LONG};
 }
 
+/* One that has left in order has no row; one that was not seen for a while has died, or is cut off. */
+#define SILENT_LONG (30 * SECONDS)
+
+static struct check servers_check(struct call *c, const struct server_state *s)
+{
+    struct str text = s->node_count ? S("") : S("one server");
+    bool is_ok = true;
+    for (size_t i = 0; i < s->node_count; i++) {
+        int64_t age = (c->now - s->nodes[i].seen_at) / SECONDS;
+        is_ok = is_ok && age < SILENT_LONG / SECONDS;
+        text = arena_printf(c->arena, "%.*s%s%.*s seen %" PRId64 " s ago", STR_ARG(text), i ? ", " : "",
+                            STR_ARG(s->nodes[i].name), age > 0 ? age : 0);
+    }
+    return (struct check){S("servers"), text, is_ok};
+}
+
+static struct check rewound_check(struct call *c, const struct server_state *s)
+{
+    struct str text = s->compared_next ? arena_printf(c->arena,
+                                                      "the store lost acknowledged commits; %" PRId64
+                                                      " accounts are still to be compared with their systems",
+                                                      s->compared_next)
+                                       : S("nothing to compare");
+    return (struct check){S("rewound"), text, s->compared_next == 0};
+}
+
 static struct str checks_of(struct call *c, const struct server_state *s)
 {
     const struct check checks[] = {
         {S("store"),
          arena_printf(c->arena, "%" PRIu64 " commits, %" PRIu64 " lost", s->writer.commits, s->writer.losses), true},
+        servers_check(c, s),
+        rewound_check(c, s),
         {S("seal"), s->is_sealed ? S("sealed") : S("open"), !s->is_sealed},
         audit_check(c, s),
         disk_check(c, s),
@@ -127,11 +155,14 @@ static const struct field version_fields[] = {
 
 static result version_show(struct call *c, struct err *e)
 {
-    (void)e;
+    struct rows r;
+    int64_t epoch = c->service->epoch;
+    TRY(db_query_one(c->db, c->arena, SQL("SELECT value FROM settings WHERE name = 'epoch'"), "Epoch", &r, e));
+    (void)str_to_int(row_text(&r, 0, 0), 1, INT64_MAX, &epoch);
     struct str apis[] = {S("v1")};
     struct version_view v = {.version = S(KEYTURN_VERSION),
                              .installation = c->service->installation,
-                             .epoch = c->service->epoch,
+                             .epoch = epoch,
                              .api = {.at = apis, .n = 1}};
     reply_object(c, version_fields, &v);
     return SUCCESS;

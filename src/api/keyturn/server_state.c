@@ -3,6 +3,8 @@
 
 #include <sys/statvfs.h>
 
+#include "rotation/job.h"
+
 enum { WAITING_MANY = 2048 /* half of what the writer's queue takes */ };
 
 static double disk_free(const char *directory)
@@ -21,12 +23,20 @@ result server_state(struct call *c, struct server_state *ret, struct err *e)
     size_t n;
     TRY(audit_heads(c->db, c->arena, &heads, &n, e));
     TRY(audit_last_checkpoint(c->db, c->arena, &last, e));
+    struct node *nodes;
+    size_t node_count;
+    int64_t compared_next;
+    TRY(node_list(c->db, c->arena, c->now, &nodes, &node_count, e));
+    TRY(job_count_open(c->db, "audit", &compared_next, e));
     *ret = (struct server_state){.is_sealed = !keyring_is_open(s->keys),
                                  .has_plain_http =
                                      s->plain_http_allowed && s->http && !http_server_is_loopback_only(s->http),
                                  .writer = writer_stats(s->writer),
                                  .disk_free = disk_free(s->data_directory),
-                                 .checkpoint_at = last.at};
+                                 .checkpoint_at = last.at,
+                                 .nodes = nodes,
+                                 .node_count = node_count,
+                                 .compared_next = compared_next};
     if (s->rotation)
         ret->rotation = rotation_stats(s->rotation);
     for (size_t i = 0; i < n; i++)

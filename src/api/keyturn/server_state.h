@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/keyturn/face.h"
+#include "cluster/node.h"
 #include "rotation/rotation.h"
 
 struct server_state {
@@ -10,5 +11,8 @@ struct server_state {
     struct rotation_stats rotation; /* all zero where no engine runs */
     double disk_free;               /* 0 to 1; -1: unknown */
     int64_t audit_rows, checkpoint_at /* 0: none yet */;
+    const struct node *nodes; /* the servers on the store, where several may share it */
+    size_t node_count;
+    int64_t compared_next; /* accounts that wait to be compared since the store lost commits */
 };
 RESULT server_state(struct call *c, struct server_state *ret, struct err *e);

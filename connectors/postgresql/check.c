@@ -1,0 +1,191 @@
+/* postgresql/check.c: connect, compare the server's key, sign in, and find out what the functional account may do. */
+#include "base/text.h"
+#include "common/watchdog.h"
+#include "postgresql/session.h"
+#include "postgresql/statement.h"
+
+enum { PORT_DEFAULT = 5432 };
+
+const char *pg_name_check(struct str s)
+{
+    if (s.n > NAME_BYTES_MAX)
+        return "a name has at most 63 bytes";
+    return text_has_control(s) ? "no control characters" : NULL;
+}
+
+static const struct field functional_fields[] = {
+    TEXT("account", struct check_functional, account, .required = true, .max = NAME_BYTES_MAX, .keeps_blanks = true,
+         .check = pg_name_check),
+    SECRET("password", struct check_functional, password, .required = true, .max = SECRET_BYTES_MAX),
+    FIELD_END,
+};
+static const struct field address_fields[] = {
+    TEXT("name", struct server_address, name, .max = 255, .or_text = ""),
+    TEXT("address", struct server_address, address, .required = true, .max = 64),
+    TEXT("instance", struct server_address, instance, .max = NAME_BYTES_MAX, .keeps_blanks = true, .or_text = "",
+         .check = pg_name_check),
+    INT("port", struct server_address, port, .min = 1, .max = 65535, .or_int = PORT_DEFAULT),
+    INT("timeout_s", struct server_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
+    FIELD_END,
+};
+static const struct field key_fields[] = {
+    TEXT("type", struct host_key, type, .required = true, .max = 64),
+    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
+    FIELD_END,
+};
+const struct field check_fields[] = {
+    OBJECT("target", struct check_request, target, struct server_address, address_fields, .required = true),
+    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
+    TEXT("account", struct check_request, account, .max = NAME_BYTES_MAX, .keeps_blanks = true, .check = pg_name_check),
+    FIELD_END,
+};
+
+void server_forget_session(struct server *s)
+{
+    if (s->session)
+        PQfinish(s->session);
+    s->session = NULL;
+    s->token = STR_ABSENT;
+}
+
+result server_need_session(struct server *s, struct err *e)
+{
+    if (!s->has_functional)
+        return FAIL_AS(e, INVALID, "bad_request", "the check named no functional account");
+    if (s->session && !statement_may_run(s->session))
+        server_forget_session(s);
+    if (!s->session)
+        return FAIL_AS(e, UNREACHABLE, "unreachable", "there is no functional session, or it has ended");
+    watchdog_guard(PQsocket(s->session));
+    return SUCCESS;
+}
+
+/* A check replaces what an earlier one has left; the server stays the same for the life of the process. */
+static RESULT remember(struct server *s, const struct check_request *r, struct err *e)
+{
+    const struct server_address *to = r->target, *known = &s->address;
+    if (s->is_set && (!str_equal(to->address, known->address) || to->port != known->port ||
+                      !str_equal(to->instance, known->instance)))
+        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
+    struct host_key *keys = arena_array(s->arena, struct host_key, r->host_keys.n);
+    for (size_t i = 0; i < r->host_keys.n; i++) {
+        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
+        keys[i] = (struct host_key){arena_str(s->arena, key->type), arena_str(s->arena, key->sha256)};
+    }
+    server_forget_session(s);
+    s->address = (struct server_address){arena_str(s->arena, to->name), arena_str(s->arena, to->address),
+                                         arena_str(s->arena, to->instance), to->port, to->timeout_s};
+    s->keys = keys;
+    s->key_count = r->host_keys.n;
+    s->is_set = true;
+    s->has_functional = r->functional != NULL;
+    if (r->functional)
+        s->functional = (struct pg_login){arena_str(s->arena, r->functional->account),
+                                          secret_copy(s->arena, r->functional->password)};
+    return SUCCESS;
+}
+
+static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, struct session_outcome *outcome,
+                      struct err *e)
+{
+    result opened = session_open(s, &s->functional, a, answer, outcome, e);
+    if (opened.code == REFUSED) {
+        e->code = UNREACHABLE;
+        e->word = "functional_denied";
+        return (result){UNREACHABLE};
+    }
+    TRY(opened);
+    if (!outcome->session)
+        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %.*s",
+                       STR_ARG(outcome->why));
+    AUTOFREE(pg_conn) c = outcome->session;
+    struct str token = STR_ABSENT;
+    TRY(session_prepare(c, a, &token, e));
+    s->token = arena_str(s->arena, token);
+    s->session = TAKE(c);
+    return SUCCESS;
+}
+
+/* From version 16 on, CREATEROLE alone is no right on a role; up to 15 it is, but for superusers and replication. The
+ * rights on pg_authid are those of the database that this session is in. */
+static const char look_sql[] =
+    "SELECT role.rolname !~ '^pg_' AND (me.rolsuper OR me.rolcreaterole AND NOT role.rolsuper AND"
+    "   CASE WHEN current_setting('server_version_num')::int >= 160000"
+    "     THEN pg_has_role(me.oid, role.oid, 'MEMBER WITH ADMIN OPTION') ELSE NOT role.rolreplication END),"
+    " has_column_privilege('pg_catalog.pg_authid', 'rolname', 'SELECT') AND"
+    "   has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT'),"
+    " pg_is_in_recovery(), role.rolcanlogin, coalesce(role.rolvaliduntil <= now(), false)"
+    " FROM pg_roles role, pg_roles me WHERE role.rolname = $1::text AND me.rolname = current_user";
+
+struct findings {
+    bool can_change, can_compare;
+    const char *text;
+};
+
+static RESULT look_at_account(struct server *s, struct str account, struct arena *a, struct findings *found,
+                              struct err *e)
+{
+    const char *values[] = {arena_cstr(a, account)};
+    AUTO_REPLY reply = statement_ask(s->session, look_sql, values, 1);
+    if (reply.kind == REPLY_ERROR)
+        return FAIL_AS(e, UNREACHABLE, "unreachable", "%.*s", STR_ARG(reply_text(&reply, a)));
+    if (reply.kind != REPLY_DONE)
+        return FAIL_AS(e, UNREACHABLE, "unreachable", "the session broke while the rights were looked up");
+    if (PQntuples(reply.result) != 1)
+        return FAIL_AS(e, REFUSED, "no_account", "the server has no role of this name");
+    bool is_standby = reply_is_true(&reply, 0, 2);
+    found->can_change = reply_is_true(&reply, 0, 0) && !is_standby;
+    found->can_compare = reply_is_true(&reply, 0, 1);
+    if (is_standby)
+        found->text = "this server is a standby: it takes no changes";
+    else if (!found->can_change)
+        found->text = "the functional account may not set this role's password";
+    else if (!reply_is_true(&reply, 0, 3))
+        found->text = "the role may not log in (NOLOGIN)";
+    else if (reply_is_true(&reply, 0, 4))
+        found->text = "the role's VALID UNTIL has passed: even the right password is refused";
+    else if (!found->can_compare)
+        found->text = "the functional account may not read the password's verifier";
+    return SUCCESS;
+}
+
+static void write_findings(const struct server *s, const struct findings *found, struct json_writer *w)
+{
+    json_key(w, S("can_change"));
+    json_write_bool(w, found->can_change);
+    json_key(w, S("can_compare"));
+    json_write_bool(w, found->can_compare);
+    json_key(w, S("can_install_keys"));
+    json_write_bool(w, false);
+    json_key(w, S("scheme"));
+    json_write_str(w, S("SCRAM-SHA-256"));
+    json_key(w, S("fence"));
+    json_write_str(w, s->session ? S("session") : S("none"));
+    json_key(w, S("fence_s"));
+    json_write_int(w, 0);
+    if (s->session) {
+        json_key(w, S("fence_token"));
+        json_write_str(w, s->token);
+    }
+    json_key(w, S("text"));
+    json_write_str(w, str_of(found->text));
+}
+
+result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+{
+    struct server *s = state;
+    const struct check_request *r = request;
+    struct session_outcome outcome = {0};
+    struct findings found = {.text = ""};
+    TRY(remember(s, r, e));
+    watchdog_start(s->address.timeout_s);
+    result done =
+        s->has_functional ? sign_in(s, a, answer, &outcome, e) : session_open(s, NULL, a, answer, &outcome, e);
+    answer->host_key = outcome.seen;
+    TRY(done);
+    if (s->session && str_is_set(r->account) && r->account.n > 0)
+        TRY(look_at_account(s, r->account, a, &found, e));
+    write_findings(s, &found, answer->writer);
+    return SUCCESS;
+}
