@@ -1,0 +1,162 @@
+/* activedirectory/check.c: connect, compare the key, sign in, and find out what the functional account may do. */
+#include "activedirectory/account.h"
+#include "activedirectory/domain.h"
+#include "common/watchdog.h"
+
+static const struct field functional_fields[] = {
+    TEXT("account", struct check_functional, account, .required = true, .max = DN_MAX_POINTS, .keeps_blanks = true,
+         .check = plain_text_check),
+    SECRET("password", struct check_functional, password, .max = PASSWORD_MAX),
+    FIELD_END,
+};
+static const struct field address_fields[] = {
+    TEXT("name", struct address, name, .max = 255, .or_text = ""),
+    TEXT("address", struct address, address, .required = true, .max = 64),
+    TEXT("domain", struct address, domain, .max = 255, .or_text = ""),
+    INT("port", struct address, port, .min = 1, .max = 65535, .or_int = 636),
+    INT("timeout_s", struct address, timeout_s, .min = 1, .max = 300, .or_int = 30),
+    FIELD_END,
+};
+static const struct field key_fields[] = {
+    TEXT("type", struct host_key, type, .required = true, .max = 64),
+    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
+    FIELD_END,
+};
+const struct field check_fields[] = {
+    OBJECT("target", struct check_request, target, struct address, address_fields, .required = true),
+    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
+    TEXT("account", struct check_request, account, .max = NAME_MAX_POINTS, .or_text = "", .keeps_blanks = true,
+         .check = account_name_check),
+    TEXT("dn", struct check_request, dn, .max = DN_MAX_POINTS, .or_text = "", .keeps_blanks = true,
+         .check = plain_text_check),
+    FIELD_END,
+};
+
+static void remember_functional(struct domain *d, const struct check_functional *f)
+{
+    d->has_functional = f != NULL;
+    if (f)
+        d->functional = (struct check_functional){arena_str(d->arena, f->account), secret_copy(d->arena, f->password)};
+}
+
+/* A check replaces what an earlier one has left; the target stays the same for the life of the process. */
+static RESULT remember(struct domain *d, const struct check_request *r, struct err *e)
+{
+    const struct address *to = r->target, *before = &d->target.address;
+    if (d->is_set && (!str_equal(to->address, before->address) || to->port != before->port))
+        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
+    if (r->functional)
+        TRY(password_check(r->functional->password, "functional.password", e));
+    struct host_key *keys = arena_array(d->arena, struct host_key, r->host_keys.n);
+    for (size_t i = 0; i < r->host_keys.n; i++) {
+        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
+        keys[i] = (struct host_key){arena_str(d->arena, key->type), arena_str(d->arena, key->sha256)};
+    }
+    directory_close(&d->session);
+    d->target = (struct target){
+        .address = {arena_str(d->arena, to->name), arena_str(d->arena, to->address), arena_str(d->arena, to->domain),
+                    to->port, to->timeout_s},
+        .keys = keys,
+        .key_count = r->host_keys.n,
+    };
+    d->is_set = true;
+    remember_functional(d, r->functional);
+    return SUCCESS;
+}
+
+/* A distinguished name, DOMAIN\name and name@domain are taken as they are. */
+static struct str functional_name(const struct directory *directory, struct str account, struct arena *a)
+{
+    bool is_whole =
+        str_find_char(account, '@') >= 0 || str_find_char(account, '\\') >= 0 || str_find_char(account, '=') >= 0;
+    return is_whole ? account : account_bind_name(directory, account, a);
+}
+
+static RESULT sign_in(struct domain *d, struct directory *directory, struct arena *a, struct err *e)
+{
+    enum login_word word = LOGIN_DENIED;
+    struct str name = functional_name(directory, d->functional.account, a);
+    result done = directory_bind(directory, name, d->functional.password, a, &word, e);
+    if (!is_ok(done) && done.code == REFUSED) {
+        e->code = UNREACHABLE;
+        e->word = "functional_denied";
+        return (result){UNREACHABLE};
+    }
+    TRY(done);
+    if (word != LOGIN_ACCEPTED)
+        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
+                       login_word_text(word));
+    return SUCCESS;
+}
+
+struct findings {
+    bool can_change;
+    struct str text;
+};
+
+static struct str describe(const struct account *account, bool can_change, struct arena *a)
+{
+    const char *state = "";
+    if (account->is_disabled)
+        state = "the account is disabled; ";
+    else if (account->is_expired)
+        state = "the account has expired; ";
+    else if (account->is_locked)
+        state = "the account is locked, and a change unlocks it; ";
+    const char *right = can_change ? "" : "the functional account may not reset the password; ";
+    if (account->must_change)
+        return arena_printf(a, "%s%sthe password must be changed at the next sign-in", right, state);
+    if (account->changed_at == 0)
+        return arena_printf(a, "%s%swhen the password was last changed cannot be read", right, state);
+    struct str when = time_format(a, account->changed_at, TIME_Z_SECOND);
+    return arena_printf(a, "%s%sthe password was last changed %.*s", right, state, STR_ARG(when));
+}
+
+static RESULT look_at_account(struct domain *d, const struct check_request *r, struct arena *a, struct findings *found,
+                              struct err *e)
+{
+    struct account account = {0};
+    TRY(account_find(&d->session, r->account, r->dn, a, &account, e));
+    TRY(account_may_set_password(&d->session, account.dn, a, &found->can_change, e));
+    found->text = describe(&account, found->can_change, a);
+    return SUCCESS;
+}
+
+static void write_findings(const struct findings *found, struct json_writer *w)
+{
+    json_key(w, S("can_change"));
+    json_write_bool(w, found->can_change);
+    json_key(w, S("can_compare"));
+    json_write_bool(w, false);
+    json_key(w, S("can_install_keys"));
+    json_write_bool(w, false);
+    json_key(w, S("scheme"));
+    json_write_str(w, S(""));
+    json_key(w, S("fence"));
+    json_write_str(w, S("none"));
+    json_key(w, S("fence_s"));
+    json_write_int(w, 0);
+    json_key(w, S("text"));
+    json_write_str(w, found->text);
+}
+
+result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+{
+    struct domain *d = state;
+    const struct check_request *r = request;
+    TRY(remember(d, r, e));
+    watchdog_start(d->target.address.timeout_s);
+    AUTO_DIRECTORY directory = {0};
+    TRY(directory_open(&d->target, d->arena, &directory, answer, e));
+    struct findings found = {.text = S("")};
+    if (d->has_functional) {
+        TRY(sign_in(d, &directory, a, e));
+        d->session = directory;
+        directory = (struct directory){0};
+        if (r->account.n > 0)
+            TRY(look_at_account(d, r, a, &found, e));
+    }
+    write_findings(&found, answer->writer);
+    return SUCCESS;
+}
