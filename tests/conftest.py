@@ -8,7 +8,11 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "targets"))
 
-from support import Server, ok  # noqa: E402
+from support import Server, keep_seen, ok  # noqa: E402
+
+
+def pytest_sessionfinish(session):
+    keep_seen()
 
 
 @pytest.fixture(scope="module")

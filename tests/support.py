@@ -3,6 +3,7 @@ import atexit
 import base64
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -197,7 +198,24 @@ class PasswordSafe(Client):
 
 # -- every answer of a run is kept for the check against our own OpenAPI documents (tests/api/test_zz_openapi.py)
 
+# Several processes share a run: each leaves its answers in the folder KEYTURN_SEEN.
+
 SEEN = []
+
+
+def keep_seen():
+    if "KEYTURN_SEEN" in os.environ and SEEN:
+        with open(os.path.join(os.environ["KEYTURN_SEEN"], f"{os.getpid()}.pickle"), "wb") as file:
+            pickle.dump(SEEN, file)
+
+
+def all_seen():
+    """The answers of this process, and of those of the same run that have ended."""
+    found = list(SEEN)
+    for name in sorted(os.listdir(os.environ["KEYTURN_SEEN"])) if "KEYTURN_SEEN" in os.environ else []:
+        with open(os.path.join(os.environ["KEYTURN_SEEN"], name), "rb") as file:
+            found += pickle.load(file)
+    return found
 
 
 def record(method, url, answer):

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 import rows
-from support import PS, SEEN, Server
+from support import PS, Server, all_seen
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ALL_FILES = {os.path.join(HERE, name) for name in os.listdir(HERE) if name.startswith("test_") and name.endswith(".py")}
@@ -132,7 +132,7 @@ class Documents:
 
 def test_every_answer_is_as_documented(documents):
     known, wrong, checked = Documents(documents), {}, set()
-    for method, path, status, kind, content in SEEN:
+    for method, path, status, kind, content in all_seen():
         if len(content) >= 200000:
             continue  # cut when it was kept
         key = (method, path, status, content)
@@ -148,10 +148,11 @@ def test_every_answer_is_as_documented(documents):
 
 def test_every_row_was_brought_to_a_success(documents, request):
     collected = {os.path.abspath(str(item.fspath)) for item in request.session.items}
-    if not ALL_FILES <= collected or request.config.option.keyword:
+    is_whole = ALL_FILES <= collected and not request.config.option.keyword
+    if not is_whole and "KEYTURN_SEEN" not in os.environ:
         pytest.skip("only a part of tests/api was run")
     candidates = {(row.method, row.path) for row in rows.endpoints()}
-    done = {(method, rows.template_of(method, path, candidates)) for method, path, status, _, _ in SEEN if status < 400}
+    done = {(method, rows.template_of(method, path, candidates)) for method, path, status, _, _ in all_seen() if status < 400}
     left = {rows.name_of(row) for row in rows.endpoints() if (row.method, row.path) not in done}
     assert left - set(NEVER_A_SUCCESS) == set(), f"never exercised: {sorted(left - set(NEVER_A_SUCCESS))}"
     assert set(NEVER_A_SUCCESS) <= left, f"no longer true: {sorted(set(NEVER_A_SUCCESS) - left)}"
