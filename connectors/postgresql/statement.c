@@ -32,11 +32,17 @@ bool connection_wait(PGconn *c, short events)
     }
 }
 
+/* The connection that is being read, one at a time, and how far it may be. */
+static struct {
+    const BIO *of;
+    uint64_t until;
+} reading;
+
 /* libpq takes a message in whole, and makes room for the length that it claims to have. */
 static long refuse_a_flood(BIO *b, int what, const char *data, size_t n, int i, long l, int ret, size_t *processed)
 {
     (void)data, (void)n, (void)i, (void)l, (void)processed;
-    if (what != BIO_CB_READ || BIO_number_read(b) < (uintptr_t)BIO_get_callback_arg(b))
+    if (what != BIO_CB_READ || (b == reading.of && BIO_number_read(b) < reading.until))
         return ret;
     BIO_clear_retry_flags(b);
     errno = ECONNRESET;
@@ -49,7 +55,8 @@ void connection_allow_reply(PGconn *c)
     BIO *b = ssl ? SSL_get_rbio(ssl) : NULL;
     if (!b)
         return;
-    BIO_set_callback_arg(b, (char *)(uintptr_t)(BIO_number_read(b) + REPLY_BYTES_MAX));
+    reading.of = b;
+    reading.until = BIO_number_read(b) + REPLY_BYTES_MAX;
     BIO_set_callback_ex(b, refuse_a_flood);
 }
 
@@ -121,6 +128,7 @@ struct reply statement_ask(PGconn *c, const char *sql, const char *const *values
 
 bool statement_may_run(PGconn *c)
 {
+    connection_allow_reply(c);
     for (int i = 0; i < LATE_MESSAGES_MAX; i++) {
         SSL *ssl = PQsslStruct(c, "OpenSSL");
         struct pollfd ready = {.fd = PQsocket(c), .events = POLLIN};

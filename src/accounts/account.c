@@ -60,8 +60,13 @@ struct managed_account account_of(const struct rows *r, size_t i, int64_t now)
                                 .last_verified_at = row_int(r, i, 33),
                                 .last_read_at = row_int(r, i, 34),
                                 .system_name = row_text(r, i, 35),
-                                .platform_id = row_int(r, i, 36)};
+                                .platform_id = row_int(r, i, 36),
+                                .parent_account_id = row_int(r, i, 38),
+                                .sync_wanted = row_int(r, i, 39),
+                                .sync_since = row_int(r, i, 40),
+                                .reset_version = row_int(r, i, 41)};
     settings_of(r, i, &m);
+    m.instance_name = row_text(r, i, 42);
     m.change_state = change_state_of(&m, row_text(r, i, 37), now);
     m.is_changing = m.change_state == CHANGE_RUNNING;
     return m;
@@ -88,16 +93,46 @@ result account_by_name(struct db *db, struct arena *a, int64_t system_id, struct
     return SUCCESS;
 }
 
+/* Of the databases on this asset exactly one must have the account. `why`: what was missing on the asset itself. */
+static result account_on_database(struct db *db, struct arena *a, int64_t asset_id, struct str account, int64_t now,
+                                  const struct err *why, struct managed_account *ret, struct err *e)
+{
+    struct managed_system *systems;
+    struct managed_account one;
+    size_t n, found = 0;
+    TRY(system_list_databases(db, a, asset_id, &systems, &n, e));
+    for (size_t i = 0; i < n; i++) {
+        result r = account_by_name(db, a, systems[i].id, account, now, &one, e);
+        if (is_ok(r))
+            *ret = one;
+        else if (r.code != NOT_FOUND)
+            return r;
+        found += is_ok(r);
+    }
+    if (found > 1)
+        return FAIL(e, INVALID, "accountName: %zu databases of this asset have it; name the account by its id", found);
+    if (found == 1)
+        return SUCCESS;
+    return n > 0 ? FAIL(e, NOT_FOUND, "Managed Account not found") : FAIL(e, NOT_FOUND, "%s", why->text);
+}
+
 result account_by_place(struct db *db, struct arena *a, struct str workgroup, struct str asset, struct str account,
                         int64_t now, struct managed_account *ret, struct err *e)
 {
     struct workgroup w;
     struct asset place;
     struct managed_system system;
+    struct err why = {0};
     TRY(workgroup_by_name(db, a, workgroup, &w, e));
     TRY(asset_by_name(db, a, w.id, asset, &place, e));
-    TRY(system_of_asset(db, a, place.id, &system, e));
-    return account_by_name(db, a, system.id, account, now, ret, e);
+    result r = system_of_asset(db, a, place.id, &system, &why);
+    if (is_ok(r))
+        r = account_by_name(db, a, system.id, account, now, ret, &why);
+    if (r.code == NOT_FOUND)
+        return account_on_database(db, a, place.id, account, now, &why, ret, e);
+    if (!is_ok(r))
+        *e = why;
+    return r;
 }
 
 result account_list(struct db *db, struct arena *a, const struct account_filter *f, int64_t now,
@@ -110,6 +145,10 @@ result account_list(struct db *db, struct arena *a, const struct account_filter 
     if (f->system_id) {
         builder_add(&b, " AND m.system_id =");
         builder_param(&b, P_INT(f->system_id));
+    }
+    if (f->parent_id) {
+        builder_add(&b, " AND m.parent_account_id > 0 AND m.parent_account_id =");
+        builder_param(&b, P_INT(f->parent_id));
     }
     if (f->rule_id) {
         builder_add(&b, " AND EXISTS (SELECT 1 FROM smart_rules r WHERE r.id =");

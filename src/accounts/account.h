@@ -17,22 +17,26 @@ struct managed_account {
     /* rotation's */
     struct str state, proof;
     int64_t current_version, last_version, last_verified_at, last_read_at;
-    int64_t change_state; /* 0 idle, 1 changing, 2 queued or due within five minutes: derived */
+    int64_t reset_version;           /* the version whose mismatch has started a change */
+    int64_t parent_account_id;       /* 0, or the account whose password it takes (6.11); */
+    int64_t sync_wanted, sync_since; /* the parent's version to follow, and since when it is behind; 0: in step */
+    int64_t change_state;            /* 0 idle, 1 changing, 2 queued or due within five minutes: derived */
     bool is_changing;
     /* joined */
-    struct str system_name;
+    struct str system_name, instance_name; /* instance_name: "" unless it is a database's */
     int64_t platform_id;
 };
 RESULT account_get(struct db *db, struct arena *a, int64_t id, int64_t now, struct managed_account *ret,
                    struct err *e); /* "Managed Account not found" */
 RESULT account_by_name(struct db *db, struct arena *a, int64_t system_id, struct str name, int64_t now,
                        struct managed_account *ret, struct err *e);
-/* By workgroup, asset and account name (seed 002): NOT_FOUND names the first that failed. */
+/* By workgroup, asset and account name (seed 002): NOT_FOUND names the first that failed. The asset's own system first,
+ * then its databases; INVALID when several of these have it. */
 RESULT account_by_place(struct db *db, struct arena *a, struct str workgroup, struct str asset, struct str account,
                         int64_t now, struct managed_account *ret, struct err *e);
 struct account_filter {
-    int64_t system_id, rule_id; /* 0: any */
-    int64_t limit, offset;      /* limit < 0: none */
+    int64_t system_id, rule_id, parent_id; /* 0: any */
+    int64_t limit, offset;                 /* limit < 0: none */
 };
 RESULT account_list(struct db *db, struct arena *a, const struct account_filter *f, int64_t now,
                     struct managed_account **ret, size_t *ret_n, int64_t *ret_total, struct err *e);
@@ -49,7 +53,7 @@ RESULT account_delete(struct db *db, int64_t id, int64_t now,
 /* 6.10.1: what a requestor can see. */
 struct requestable_filter {
     struct str system_name, account_name, workgroup_name; /* absent or empty: any */
-    int64_t system_id, limit, offset;
+    int64_t system_id, entity_type, limit, offset;        /* entity_type 0: any */
 };
 struct requestable {
     struct managed_account account;

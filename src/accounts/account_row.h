@@ -10,8 +10,10 @@
     "m.use_own_credentials, m.password_rule_id, m.release_duration, m.max_release_duration, m.isa_release_duration, "  \
     "m.max_concurrent_requests, m.change_frequency_type, m.change_time, m.change_frequency_days, m.next_change_at, "   \
     "m.last_change_at, m.workgroup_id, m.state, m.proof, m.current_version, m.last_version, m.last_verified_at, "      \
-    "m.last_read_at, s.name, s.platform_id, COALESCE(j.state, '')"
-enum { ACCOUNT_COLUMN_COUNT = 38 };
+    "m.last_read_at, s.name, s.platform_id, COALESCE(j.state, ''), m.parent_account_id, m.sync_wanted, m.sync_since, " \
+    "m.reset_version, "                                                                                                \
+    "COALESCE((SELECT d.instance_name FROM databases d WHERE d.place_id = s.asset_id), '')"
+enum { ACCOUNT_COLUMN_COUNT = 43 };
 /* At most one open change of an account: jobs_one_change. */
 #define ACCOUNT_FROM                                                                                                   \
     "FROM managed_accounts m JOIN managed_systems s ON s.id = m.system_id"                                             \

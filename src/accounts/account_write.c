@@ -65,6 +65,7 @@ static result complete(struct db *db, struct arena *a, struct managed_account *w
     complete_texts(w, &found);
     complete_terms(w, &system, &found);
     check_platform(w, platform_by_id(system.platform_id), &found);
+    check_account_name(system.platform_id, w->name, w, &found);
     if (w->max_concurrent_requests < 0 || w->max_concurrent_requests > CONCURRENT_MAX)
         err_add_line(&found, "MaxConcurrentRequests: must be between 0 and %d", CONCURRENT_MAX);
     TRY(check_password_rule(db, a, w->password_rule_id, &found, e));
@@ -82,7 +83,7 @@ static bool has_same_schedule(const struct managed_account *one, const struct ma
 /* Clients send back the whole object: a date that was stored, or has passed since they read it, is not a wish. */
 static int64_t next_change(const struct managed_account *w, const struct managed_account *before, int64_t now)
 {
-    if (!w->auto_management)
+    if (!w->auto_management || w->parent_account_id)
         return 0;
     if (w->next_change_at > 0 && !(before && before->next_change_at == w->next_change_at)) {
         int64_t wished = schedule_on_date(w->next_change_at, w->change_time);

@@ -28,7 +28,9 @@ static struct asset asset_of(const struct rows *r, size_t i)
 result asset_get(struct db *db, struct arena *a, int64_t id, struct asset *ret, struct err *e)
 {
     struct rows r;
-    TRY(db_query_one(db, a, SQL("SELECT " ASSET_COLUMNS " FROM assets a WHERE a.id = $1", P_INT(id)), "Asset", &r, e));
+    TRY(db_query_one(db, a,
+                     SQL("SELECT " ASSET_COLUMNS " FROM assets a WHERE a.id = $1 AND a.entity_type = 1", P_INT(id)),
+                     "Asset", &r, e));
     *ret = asset_of(&r, 0);
     return SUCCESS;
 }
@@ -38,7 +40,8 @@ result asset_by_name(struct db *db, struct arena *a, int64_t workgroup_id, struc
 {
     struct rows r;
     TRY(db_query_one(db, a,
-                     SQL("SELECT " ASSET_COLUMNS " FROM assets a WHERE a.workgroup_id = $1 AND a.name_key = $2",
+                     SQL("SELECT " ASSET_COLUMNS " FROM assets a WHERE a.workgroup_id = $1 AND a.name_key = $2 "
+                         "AND a.entity_type = 1",
                          P_INT(workgroup_id), P_TEXT(text_key(a, text_or_empty(name)))),
                      "Asset", &r, e));
     *ret = asset_of(&r, 0);
@@ -62,9 +65,9 @@ result asset_list(struct db *db, struct arena *a, int64_t workgroup_id, int64_t 
 {
     struct builder b;
     builder_init(&b, a);
-    builder_add(&b, "FROM assets a");
+    builder_add(&b, "FROM assets a WHERE a.entity_type = 1");
     if (workgroup_id) {
-        builder_add(&b, " WHERE a.workgroup_id =");
+        builder_add(&b, " AND a.workgroup_id =");
         builder_param(&b, P_INT(workgroup_id));
     }
     return page_of(db, a, &b, limit, offset, ret, ret_n, ret_total, e);
@@ -109,6 +112,7 @@ result asset_search(struct db *db, struct arena *a, const struct asset *like, in
     if (b.n == 0)
         return FAIL(e, INVALID,
                     "At least one of AssetName, DnsName, DomainName, IPAddress, MacAddress, AssetType is required");
+    builder_add(&b, " AND a.entity_type = 1");
     return page_of(db, a, &b, limit, offset, ret, ret_n, ret_total, e);
 }
 
@@ -195,12 +199,50 @@ result asset_update(struct db *db, struct arena *a, const struct asset *with, in
 
 result asset_delete(struct db *db, int64_t id, struct err *e)
 {
-    int64_t systems, deleted;
+    int64_t systems, databases, deleted;
     TRY(db_insert(db, SQL("SELECT COUNT(*) FROM managed_systems WHERE asset_id = $1", P_INT(id)), &systems, "", e));
     if (systems > 0)
         return FAIL(e, CONFLICT, "The asset has a Managed System; delete that first");
-    TRY(db_run_counting(db, SQL("DELETE FROM assets WHERE id = $1", P_INT(id)), &deleted, e));
+    TRY(db_insert(db, SQL("SELECT COUNT(*) FROM databases WHERE asset_id = $1", P_INT(id)), &databases, "", e));
+    if (databases > 0)
+        return FAIL(e, CONFLICT, "The asset has a Database; delete that first");
+    TRY(db_run_counting(db, SQL("DELETE FROM assets WHERE id = $1 AND entity_type = 1", P_INT(id)), &deleted, e));
     if (deleted == 0)
         return FAIL(e, NOT_FOUND, "Asset not found");
     return SUCCESS;
+}
+
+/* ---- places of databases and directories: rows that no asset's call shows ---- */
+
+/* No asset's name holds a control character, so no asset has this key. */
+static struct str place_key(struct arena *a, struct str key)
+{
+    return arena_printf(a, "\x01%.*s", STR_ARG(text_key(a, key)));
+}
+
+result place_create(struct db *db, struct arena *a, int64_t workgroup_id, int64_t entity_type, struct str key,
+                    int64_t now, int64_t *ret_id, struct err *e)
+{
+    return db_insert(db,
+                     SQL("INSERT INTO assets (workgroup_id, entity_type, name, name_key, ip_address, created_at, "
+                         "updated_at) VALUES ($1, $2, '', $3, '', $4, $4) ON CONFLICT DO NOTHING RETURNING id",
+                         P_INT(workgroup_id), P_INT(entity_type), P_TEXT(place_key(a, key)), P_INT(now)),
+                     ret_id, "This place is taken", e);
+}
+
+result place_rename(struct db *db, struct arena *a, int64_t id, struct str key, int64_t now, struct err *e)
+{
+    struct str wanted = place_key(a, key);
+    bool is_taken;
+    TRY(has_row(db, a,
+                SQL("SELECT 1 FROM assets a JOIN assets o ON o.workgroup_id = a.workgroup_id WHERE a.id = $1 AND "
+                    "o.id <> $1 AND o.name_key = $2",
+                    P_INT(id), P_TEXT(wanted)),
+                &is_taken, e));
+    if (is_taken)
+        return FAIL(e, CONFLICT, "This place is taken");
+    return db_run(
+        db,
+        SQL("UPDATE assets SET name_key = $2, updated_at = $3 WHERE id = $1", P_INT(id), P_TEXT(wanted), P_INT(now)),
+        e);
 }

@@ -35,3 +35,8 @@ void check_duration(const char *field, int64_t minutes, struct err *found);
 /* "" or one of sudo, pbrun, pmrun as spelled here. */
 void check_elevation(struct str *command, bool can_elevate, struct err *found);
 RESULT check_password_rule(struct db *db, struct arena *a, int64_t id, struct err *found, struct err *e);
+
+/* account_name.c: what the targets of a platform take for the name of an account, so that a typing error is said when
+ * the account is taken on. `managed`: with its other names; NULL: a functional account's. */
+struct managed_account;
+void check_account_name(int64_t platform_id, struct str name, const struct managed_account *managed, struct err *found);

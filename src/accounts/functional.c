@@ -149,6 +149,7 @@ static result check(struct functional_account *w, const struct functional_secret
     check_no_control("DisplayName", w->display_name, &found);
     if (w->domain_name.n && !p->has_domain)
         err_add_line(&found, "DomainName: not supported by this platform");
+    check_account_name(p->id, w->account_name, NULL, &found);
     check_elevation(&w->elevation_command, p->can_elevate, &found);
     check_secret(p, secret, &found);
     return check_end(&found, e);
@@ -183,8 +184,13 @@ result functional_create(struct db *db, struct arena *a, const struct keyring *k
 result functional_delete(struct db *db, struct arena *a, int64_t id, struct err *e)
 {
     struct functional_account f;
+    bool has_directory;
     TRY(functional_get(db, a, id, &f, e));
     if (f.system_count > 0)
         return FAIL(e, INVALID, "The Functional Account is used by %" PRId64 " managed systems", f.system_count);
+    TRY(has_row(db, a, SQL("SELECT 1 FROM directories WHERE functional_account_id = $1", P_INT(id)), &has_directory,
+                e));
+    if (has_directory)
+        return FAIL(e, INVALID, "The Functional Account is used by a directory");
     return db_run(db, SQL("DELETE FROM functional_accounts WHERE id = $1", P_INT(id)), e);
 }

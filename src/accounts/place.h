@@ -34,3 +34,9 @@ RESULT asset_create(struct db *db, struct arena *a, const struct asset *with, in
 RESULT asset_update(struct db *db, struct arena *a, const struct asset *with /* whole, id set */, int64_t now,
                     struct err *e);
 RESULT asset_delete(struct db *db, int64_t id, struct err *e); /* CONFLICT while managed */
+
+/* The place of a database or a directory: a row beside the assets' that no call above finds. `key`: unique among the
+ * places of its workgroup, ignoring case. CONFLICT. */
+RESULT place_create(struct db *db, struct arena *a, int64_t workgroup_id, int64_t entity_type, struct str key,
+                    int64_t now, int64_t *ret_id, struct err *e);
+RESULT place_rename(struct db *db, struct arena *a, int64_t id, struct str key, int64_t now, struct err *e);

@@ -95,6 +95,11 @@ static void add_names(struct builder *b, const struct requestable_filter *f)
         builder_add(b, " AND m.system_id =");
         builder_param(b, P_INT(f->system_id));
     }
+    if (f->entity_type) {
+        builder_add(b, " AND s.asset_id IN (SELECT p.id FROM assets p WHERE p.entity_type =");
+        builder_param(b, P_INT(f->entity_type));
+        builder_add(b, ")");
+    }
 }
 
 /* A domain has no key column: the few accounts of one name are told apart here. */

@@ -51,3 +51,12 @@ int64_t schedule_next(struct str type, int64_t days, struct str change_time, int
     int64_t next = day_of_month(t, 0, is_last, change_time);
     return next > t ? next : day_of_month(t, 1, is_last, change_time);
 }
+
+/* Neighbouring ids far from each other: the fractions of their multiples of the golden ratio. */
+int64_t schedule_daily(int64_t account_id, int64_t t)
+{
+    uint64_t fraction = (uint64_t)account_id * UINT64_C(0x9E3779B97F4A7C15) >> 32;
+    int64_t time_of_day = (int64_t)(fraction * (DAYS / SECONDS) >> 32) * SECONDS;
+    int64_t next = schedule_on_date(t, S("00:00")) + time_of_day;
+    return next > t ? next : next + DAYS;
+}

@@ -1,10 +1,14 @@
 /* accounts/system_write.c: making, changing and deleting managed systems, by the rules of passwordsafe-api 6.9. */
+#include <arpa/inet.h>
+
 #include "accounts/check.h"
+#include "accounts/database.h"
+#include "accounts/directory.h"
 #include "accounts/functional.h"
 #include "accounts/request.h"
 #include "base/text.h"
 
-enum { TIMEOUT_DEFAULT_S = 30, TIMEOUT_MAX_S = 300, PORT_MAX = 65535, ENTITY_ASSET = 1 };
+enum { TIMEOUT_DEFAULT_S = 30, TIMEOUT_MAX_S = 300, PORT_MAX = 65535 };
 
 static const struct terms system_defaults = {.release_duration = 120,
                                              .max_release_duration = DURATION_MAX,
@@ -35,15 +39,13 @@ static void complete_address(struct managed_system *w, const struct asset *asset
     w->name = w->host_name;
     w->ip_address = str_is_set(w->ip_address) ? w->ip_address : asset->ip_address;
     w->dns_name = str_is_set(w->dns_name) ? w->dns_name : asset->dns_name;
-    w->contact_email = text_or_empty(w->contact_email);
-    w->description = text_or_empty(w->description);
 }
 
 static void complete_line(struct managed_system *w, const struct platform *p, struct err *found)
 {
     if (w->port.is_set && w->port.value == 0)
         w->port.is_set = false;
-    if (w->port.is_set && !p->has_port)
+    if (w->port.is_set && !p->has_port && p->entity_type != ENTITY_DIRECTORY)
         err_add_line(found, "Port: not supported by this platform");
     else if (w->port.is_set && (w->port.value < 1 || w->port.value > PORT_MAX))
         err_add_line(found, "Port: must be between 1 and %d", PORT_MAX);
@@ -80,29 +82,84 @@ static result complete_functional(struct db *db, struct arena *a, struct managed
     return SUCCESS;
 }
 
-static result complete(struct db *db, struct arena *a, struct managed_system *w, struct err *e)
+result system_check_terms(struct db *db, struct arena *a, struct managed_system *w, const struct platform *p,
+                          struct err *found, struct err *e)
 {
-    struct err found = {0};
+    w->contact_email = text_or_empty(w->contact_email);
+    w->description = text_or_empty(w->description);
+    complete_terms(w, found);
+    complete_line(w, p, found);
+    check_elevation(&w->elevation_command, p->can_elevate, found);
+    TRY(check_password_rule(db, a, w->password_rule_id, found, e));
+    return complete_functional(db, a, w, found, e);
+}
+
+/* ---- where it stands ---- */
+
+static result place_on_asset(struct db *db, struct arena *a, struct managed_system *w, struct err *e)
+{
     struct asset asset;
     TRY(asset_get(db, a, w->asset_id, &asset, e));
     complete_address(w, &asset);
+    w->place_id = asset.id;
+    const struct platform *p = platform_by_id(w->platform_id);
+    if (p && p->entity_type != ENTITY_ASSET)
+        return FAIL(e, INVALID, "PlatformID: is not a platform of assets");
+    return SUCCESS;
+}
+
+static result place_on_database(struct db *db, struct arena *a, struct managed_system *w, struct err *e)
+{
+    struct database d;
+    struct asset machine;
+    TRY(database_get(db, a, w->database_id.value, &d, e));
+    TRY(asset_get(db, a, d.asset_id, &machine, e));
+    complete_address(w, &machine);
+    w->name = database_system_name(a, &d, w->host_name);
+    w->place_id = d.place_id;
+    w->platform_id = d.platform_id;
+    w->port = (struct opt_int){true, d.port};
+    return SUCCESS;
+}
+
+static result place_on_directory(struct db *db, struct arena *a, struct managed_system *w, struct err *e)
+{
+    struct directory d;
+    TRY(directory_get(db, a, w->directory_id.value, &d, e));
+    w->workgroup_id = d.is.workgroup_id;
+    w->host_name = w->name = d.domain_name;
+    w->ip_address = text_or_empty(w->ip_address);
+    w->dns_name = text_or_empty(w->dns_name);
+    w->place_id = d.place_id;
+    w->platform_id = d.is.platform_id;
+    return SUCCESS;
+}
+
+static result complete(struct db *db, struct arena *a, struct managed_system *w, struct err *e)
+{
+    struct err found = {0};
+    if (w->database_id.is_set)
+        TRY(place_on_database(db, a, w, e));
+    else if (w->directory_id.is_set)
+        TRY(place_on_directory(db, a, w, e));
+    else
+        TRY(place_on_asset(db, a, w, e));
     const struct platform *p = platform_by_id(w->platform_id);
     if (!p)
         return FAIL(e, INVALID, "PlatformID: unknown");
-    if (p->entity_type != ENTITY_ASSET)
-        return FAIL(e, INVALID, "PlatformID: is not a platform of assets");
-    complete_terms(w, &found);
-    complete_line(w, p, &found);
-    check_elevation(&w->elevation_command, p->can_elevate, &found);
-    TRY(check_password_rule(db, a, w->password_rule_id, &found, e));
-    TRY(complete_functional(db, a, w, &found, e));
+    unsigned char bytes[sizeof(struct in6_addr)];
+    int family = str_find_char(w->ip_address, ':') >= 0 ? AF_INET6 : AF_INET;
+    if (w->ip_address.n && inet_pton(family, arena_cstr(a, w->ip_address), bytes) != 1)
+        err_add_line(&found, "IPAddress: is not an IP address");
+    check_no_control("DnsName", w->dns_name, &found);
+    TRY(system_check_terms(db, a, w, p, &found, e));
     return check_end(&found, e);
 }
 
 /* $1 to $27 of both statements. */
 #define OPT_VALUE(o) ((o).is_set ? P_INT((o).value) : P_NULL)
 #define SYSTEM_VALUES(a, w)                                                                                            \
-    P_INT((w).workgroup_id), P_INT((w).asset_id), P_TEXT((w).name), P_TEXT(text_key((a), (w).name)),                   \
+    P_INT((w).workgroup_id), P_INT((w).place_id), P_TEXT((w).name), P_TEXT(text_key((a), (w).name)),                   \
         P_TEXT((w).host_name), P_TEXT((w).ip_address), P_TEXT((w).dns_name), P_INT((w).platform_id),                   \
         P_TEXT((w).contact_email), P_TEXT((w).description), OPT_VALUE((w).port), P_INT((w).timeout_s),                 \
         P_INT((w).ssh_key_enforcement), P_INT((w).password_rule_id), P_INT((w).dss_key_rule_id),                       \
@@ -138,6 +195,8 @@ result system_update(struct db *db, struct arena *a, const struct managed_system
     bool is_taken;
     TRY(system_get(db, a, with->id, &before, e));
     w.asset_id = before.asset_id;
+    w.database_id = before.database_id;
+    w.directory_id = before.directory_id;
     TRY(complete(db, a, &w, e));
     TRY(has_row(db, a,
                 SQL("SELECT 1 FROM managed_systems WHERE workgroup_id = $1 AND name_key = $2 AND id <> $3",

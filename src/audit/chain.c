@@ -41,17 +41,17 @@ RESULT chain_append(struct db *db, struct chain_end *end, struct record *r, stru
     struct chain_end next = {.number = end->number + 1};
     r->number = next.number;
     record_hash(end->hash, r, next.hash);
-    TRY(db_run(db,
-               SQL("INSERT INTO audit_rows (server, number, at, what, is_success, user_id, user_name, user_name_key, "
-                   "address, source, request_id, object_kind, object_id, object_name, object_name_key, account_id, "
-                   "detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
-                   "$18)",
-                   P_TEXT(r->server), P_INT(r->number), P_INT(r->at), P_TEXT(r->what), P_INT(r->is_success),
-                   P_INT(r->user_id), P_TEXT(r->user_name), P_TEXT(r->user_name_key), P_TEXT(r->address),
-                   P_TEXT(r->source), P_TEXT(r->request_id), P_TEXT(r->object_kind), P_INT(r->object_id),
-                   P_TEXT(r->object_name), P_TEXT(r->object_name_key), P_INT(r->account_id), P_TEXT(r->detail),
-                   P_BLOB(hash_str(next.hash))),
-               e));
+    TRY(db_run_later(
+        db,
+        SQL("INSERT INTO audit_rows (server, number, at, what, is_success, user_id, user_name, user_name_key, "
+            "address, source, request_id, object_kind, object_id, object_name, object_name_key, account_id, "
+            "detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
+            "$18)",
+            P_TEXT(r->server), P_INT(r->number), P_INT(r->at), P_TEXT(r->what), P_INT(r->is_success), P_INT(r->user_id),
+            P_TEXT(r->user_name), P_TEXT(r->user_name_key), P_TEXT(r->address), P_TEXT(r->source),
+            P_TEXT(r->request_id), P_TEXT(r->object_kind), P_INT(r->object_id), P_TEXT(r->object_name),
+            P_TEXT(r->object_name_key), P_INT(r->account_id), P_TEXT(r->detail), P_BLOB(hash_str(next.hash))),
+        e));
     *end = next;
     return SUCCESS;
 }

@@ -151,6 +151,7 @@ static result look_and_commit(struct audit *a, struct db *db, bool *ret_stands, 
     if (db_is_in_doubt(db)) { /* what was seen holds; of this transaction itself the next look decides */
         a->is_contact_in_doubt = true;
         a->has_stood = has_stood;
+        db_rollback(db);
         return r;
     }
     db_rollback(db);

@@ -52,7 +52,7 @@ RESULT head_write(struct db *db, const struct keyring *keys, struct str server, 
     if (sealing.code == SEALED)
         return write_unsealed(db, server, end, at, e);
     TRY(sealing);
-    TRY(db_run(
+    TRY(db_run_later(
         db,
         SQL("INSERT INTO audit_heads (server, number, hash, sealed, sealed_number, at) VALUES ($1, $2, $3, $4, $5, $6) "
             "ON CONFLICT (server) DO UPDATE SET number = excluded.number, hash = excluded.hash, sealed = "

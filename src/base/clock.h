@@ -8,8 +8,9 @@
 #define HOURS   (60 * MINUTES)
 #define DAYS    (24 * HOURS)
 
-int64_t clock_now(void);       /* wall clock: this machine's, or the one that is followed */
-int64_t clock_monotonic(void); /* for durations and deadlines */
+int64_t clock_now(void);        /* wall clock: this machine's, or the one that is followed */
+int64_t clock_monotonic(void);  /* for durations and deadlines */
+int64_t clock_since_boot(void); /* the same, but the machine's sleep counts */
 
 /* It is `now`: from here on clock_now() goes on from there with the monotonic clock, until it is told again. Servers
  * that share a store follow the store's clock, so that none of them jumps with its machine's. Any thread. */

@@ -8,14 +8,23 @@
 #include "base/text.h"
 #include "db/driver.h"
 
-static result run(struct db *db, struct sql sql, struct gathering *into, int64_t *ret_changed, struct err *e)
+typedef result (*driver_run)(struct connection *c, const struct sql *sql, struct gathering *into, int64_t *ret_changed,
+                             struct err *e);
+
+static result run_by(struct db *db, driver_run by, struct sql sql, struct gathering *into, int64_t *ret_changed,
+                     struct err *e)
 {
     for (size_t i = 0; i < sql.n; i++)
         if (sql.params[i].kind == PARAM_TEXT && !text_is_utf8(sql.params[i].s))
             return FAIL(e, INVALID, "a text holds U+0000 or is not UTF-8");
     if (db->has_begun && !db_is_in_transaction(db))
         return FAIL(e, db_is_lost(db) ? BUSY : INTERNAL, "the store has rolled the transaction back");
-    return db->driver->run(db->connection, &sql, into, ret_changed, e);
+    return by(db->connection, &sql, into, ret_changed, e);
+}
+
+static result run(struct db *db, struct sql sql, struct gathering *into, int64_t *ret_changed, struct err *e)
+{
+    return run_by(db, db->driver->run, sql, into, ret_changed, e);
 }
 
 static result gather(struct db *db, struct arena *a, struct sql sql, struct rows *ret, struct err *e)
@@ -30,6 +39,11 @@ static result gather(struct db *db, struct arena *a, struct sql sql, struct rows
 result db_run(struct db *db, struct sql sql, struct err *e)
 {
     return run(db, sql, NULL, NULL, e);
+}
+
+result db_run_later(struct db *db, struct sql sql, struct err *e)
+{
+    return run_by(db, db->driver->run_later ? db->driver->run_later : db->driver->run, sql, NULL, NULL, e);
 }
 
 result db_run_counting(struct db *db, struct sql sql, int64_t *ret_changed, struct err *e)
@@ -83,6 +97,17 @@ result db_begin(struct db *db, struct err *e)
 {
     TRY(control(db, BEGIN, e));
     db->has_begun = true;
+    return SUCCESS;
+}
+
+result db_begin_in_turn(struct db *db, bool *ret_is_turn, struct err *e)
+{
+    int64_t is_turn = 1;
+    TRY(db_begin(db, e));
+    if (db->driver->is_shared)
+        TRY(db_insert(db, SQL("SELECT pg_try_advisory_xact_lock(54263, 55271)"), &is_turn, "the store has no locks",
+                      e));
+    *ret_is_turn = is_turn != 0;
     return SUCCESS;
 }
 

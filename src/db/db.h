@@ -65,6 +65,9 @@ bool row_is_null(const struct rows *r, size_t row, size_t column);
  * that transaction. A broken UNIQUE or foreign key is CONFLICT, but ask with ON CONFLICT DO NOTHING RETURNING instead.
  */
 RESULT db_run(struct db *db, struct sql sql, struct err *e);
+/* As db_run, for what ends a transaction: where a statement costs a round trip, it goes out together with the next one
+ * or with COMMIT, and its failure is theirs. Not inside a savepoint. */
+RESULT db_run_later(struct db *db, struct sql sql, struct err *e);
 RESULT db_run_counting(struct db *db, struct sql sql, int64_t *ret_changed, struct err *e);
 RESULT db_query(struct db *db, struct arena *a, struct sql sql, struct rows *ret, struct err *e);
 /* Exactly one row, else NOT_FOUND "<what> not found". */
@@ -95,6 +98,9 @@ struct sql builder_sql(struct builder *b);
 /* ---- transactions: the writer, migrations and init use these; handlers never do ---- */
 
 RESULT db_begin(struct db *db, struct err *e);
+/* The same, in turn with the other servers that begin this way. *ret_is_turn false: it is another's, roll back and ask
+ * again in a moment. It keeps them from colliding, and nobody from anything: who does not ask does not wait. */
+RESULT db_begin_in_turn(struct db *db, bool *ret_is_turn, struct err *e);
 RESULT db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db);                   /* fine when nothing is open */
 RESULT db_savepoint(struct db *db, struct err *e); /* one level */
@@ -156,6 +162,7 @@ void store_free(struct store *s);
 const char *store_name(const struct store *s);
 /* Several servers may use it, and it may be out of reach: statements wait for a network, so never run one on a loop. */
 bool store_is_shared(const struct store *s);
+/* A reader of a shared store that is out of reach now is opened all the same, lost. */
 RESULT db_open(struct store *s, enum db_kind kind, struct db **ret, struct err *e);
 void db_free(struct db *db);
 struct str db_server(const struct db *db);     /* the name that this process serves under; "" for a tool */

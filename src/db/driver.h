@@ -76,6 +76,9 @@ struct driver {
     /* Copy the store, as this connection's snapshot sees it, into an empty file. */
     result (*copy)(struct connection *c, const char *file, struct err *e);
     /* Of a shared store only, else NULL: */
+    /* As run, but without waiting: when it fails, so does the next exchange. `into` and `ret_changed` are NULL. */
+    result (*run_later)(struct connection *c, const struct sql *sql, struct gathering *into, int64_t *ret_changed,
+                        struct err *e);
     bool (*has_collided)(const struct connection *c);
     bool (*is_lost)(const struct connection *c);
     bool (*is_in_doubt)(const struct connection *c);
@@ -92,7 +95,9 @@ struct store {
     struct postgresql_place *remote; /* NULL: SQLite */
     char *server;                    /* NULL: a tool */
     int lock;                        /* -1: none is held */
+    bool is_up;                      /* it was there when this process began: from now on it is waited for */
     _Atomic uint64_t commits;
+    _Atomic int64_t unreached_at; /* monotonic: when the last attempt to connect has failed */
 };
 
 /* Where a store is or will be, with its lock taken; its file is made when it is missing, and no migration is run. Of a

@@ -9,7 +9,9 @@
 #include "base/log.h"
 
 enum { PARAMETERS_MAX = 32000 };
+#define UNREACHED_FOR (200 * INT64_C(1000))
 enum type { TYPE_BOOL = 16, TYPE_BLOB = 17, TYPE_NAME = 19, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
+#define SAVEPOINT_TEXT   "SAVEPOINT work"
 #define ROLLBACK_TO_TEXT "ROLLBACK TO SAVEPOINT work"
 enum { TYPE_TEXT = 25, TYPE_UNKNOWN = 705, TYPE_VARCHAR = 1043 };
 
@@ -31,17 +33,32 @@ static result postgresql_open(struct store *s, enum db_kind kind, struct connect
     c->store = s;
     c->kind = kind;
     c->is_lost = true;
-    result r = connection_make(c, false, e);
-    if (is_ok(r))
+    struct err why;
+    result r = connection_make(c, false, &why);
+    if (r.code == BUSY && kind == DB_READER && s->is_up)
+        r = SUCCESS; /* lost from the start */
+    if (is_ok(r)) {
         *ret = c;
-    else
-        postgresql_close(c);
+        return SUCCESS;
+    }
+    postgresql_close(c);
+    *e = why;
     return r;
+}
+
+/* Readers that queue for a store that is away do not each try for as long as the one before: for a moment they believe
+ * him. */
+static bool was_just_tried(const struct connection *c)
+{
+    int64_t at = atomic_load(&c->store->unreached_at);
+    return c->kind == DB_READER && at && clock_monotonic() - at < UNREACHED_FOR;
 }
 
 static result postgresql_reach(struct connection *c, struct err *e)
 {
     struct err why;
+    if (was_just_tried(c))
+        return FAIL(e, BUSY, "the store cannot be reached");
     if (is_ok(connection_make(c, true, &why))) {
         log_info("store: %s answers again", c->store->place);
         c->complained_at = 0;
@@ -49,6 +66,7 @@ static result postgresql_reach(struct connection *c, struct err *e)
     }
     connection_drop(c);
     int64_t now = clock_monotonic();
+    atomic_store(&c->store->unreached_at, now);
     if (c->complained_at == 0 || now - c->complained_at >= 10 * SECONDS) {
         log_warning("store: %s", why.text);
         c->complained_at = now;
@@ -240,6 +258,21 @@ static result postgresql_run(struct connection *c, const struct sql *sql, struct
     return r;
 }
 
+/* A statement that was never prepared here is waited for: it may fail for reasons of its own. */
+static result postgresql_run_later(struct connection *c, const struct sql *sql, struct gathering *into,
+                                   int64_t *ret_changed, struct err *e)
+{
+    struct statement *s = c->is_lost || c->deadline ? NULL : cache_find(c->statements, sql);
+    PGresult *answer = NULL;
+    if (!s || !s->is_prepared || !fits(s, sql) || sql->n > PARAMETERS_MAX)
+        return postgresql_run(c, sql, into, ret_changed, e);
+    struct arena *a = arena_new();
+    bool is_sent = connection_send_deferred(c) && send_statement(c, sql, a, &s);
+    connection_forget_deferred(c);
+    arena_free(a);
+    return is_sent ? SUCCESS : connection_exchange(c, false, &answer, e);
+}
+
 /* ---- transactions ---- */
 
 static result commit(struct connection *c, struct err *e)
@@ -261,29 +294,51 @@ static result commit(struct connection *c, struct err *e)
     return SUCCESS;
 }
 
+static bool is_last_deferred(const struct connection *c, const char *text)
+{
+    return c->deferred_count > 0 && strcmp(c->deferred[c->deferred_count - 1], text) == 0;
+}
+
+/* Nothing has happened since: it need not be sent at all. A group of works without statements sends none. */
+static bool is_savepoint_unsent(const struct connection *c)
+{
+    return is_last_deferred(c, SAVEPOINT_TEXT);
+}
+
 /* A failure that nobody noticed would come up in the middle of the next work. */
 static bool has_failed_unnoticed(const struct connection *c)
 {
-    const char *last = c->deferred_count ? c->deferred[c->deferred_count - 1] : "";
-    return PQtransactionStatus(c->pg) == PQTRANS_INERROR && strcmp(last, ROLLBACK_TO_TEXT) != 0;
+    return PQtransactionStatus(c->pg) == PQTRANS_INERROR && !is_last_deferred(c, ROLLBACK_TO_TEXT);
 }
 
 static result roll_back(struct connection *c, struct err *e)
 {
     char tag[16];
+    struct err ignored;
+    PGresult *answer = NULL;
     c->has_begun = false;
     connection_forget_deferred(c);
+    /* What was sent and not waited for may have failed, and would take the ROLLBACK with it. */
+    if (c->sent > 0 && is_ok(connection_exchange(c, true, &answer, &ignored)))
+        PQclear(answer);
+    if (c->is_lost)
+        return FAIL(e, BUSY, "the store cannot be reached");
     return connection_run_now(c, "ROLLBACK", tag, e);
 }
 
 static result postgresql_control(struct connection *c, enum control what, struct err *e)
 {
     static const char *const texts[CONTROL_COUNT] = {
-        [SAVEPOINT] = "SAVEPOINT work", [RELEASE] = "RELEASE SAVEPOINT work", [ROLLBACK_TO] = ROLLBACK_TO_TEXT};
+        [SAVEPOINT] = SAVEPOINT_TEXT, [RELEASE] = "RELEASE SAVEPOINT work", [ROLLBACK_TO] = ROLLBACK_TO_TEXT};
     if (what == BEGIN)
         c->is_in_doubt = false;
     if (c->is_lost)
         return FAIL(e, BUSY, "the store cannot be reached");
+    if ((what == RELEASE || what == ROLLBACK_TO) && is_savepoint_unsent(c)) {
+        if (what == RELEASE)
+            free(c->deferred[--c->deferred_count]);
+        return SUCCESS;
+    }
     if (what == RELEASE && has_failed_unnoticed(c))
         return FAIL(e, INTERNAL, "a statement has failed in this transaction");
     switch (what) {
@@ -388,6 +443,7 @@ const struct driver postgresql_driver = {
     .open = postgresql_open,
     .close = postgresql_close,
     .run = postgresql_run,
+    .run_later = postgresql_run_later,
     .control = postgresql_control,
     .run_script = postgresql_run_script,
     .is_in_transaction = postgresql_is_in_transaction,

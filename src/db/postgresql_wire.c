@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define ANSWER_WITHIN (15 * SECONDS) /* later the connection counts as lost */
+#define ANSWER_WITHIN (8 * SECONDS) /* later the connection counts as lost: nobody waits longer than 20 s in all */
 
 /* ---- errors ---- */
 

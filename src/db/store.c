@@ -202,6 +202,7 @@ result store_open(const struct store_place *at, bool creates, struct store **ret
         TRY(look(s, e));
     if (!creates)
         TRY(store_bring_up(s, e));
+    s->is_up = true;
     *ret = TAKE(s);
     return SUCCESS;
 }
@@ -215,6 +216,7 @@ result store_open_reader(const struct store_place *at, struct store **ret, struc
     AUTOFREE(store) s = NULL;
     TRY(store_new(at, real, &s, e));
     TRY(look(s, e));
+    s->is_up = true;
     *ret = TAKE(s);
     return SUCCESS;
 }

@@ -11,7 +11,8 @@
 
 enum { GROUP_WORKS_MAX = 64, GROUP_US_MAX = 5000, WAITING_MAX = 4096, WAITING_BYTES_MAX = 32 << 20 };
 enum { TRIES = 3, REACH_PAUSE_MS = 200 };
-#define PATIENCE (10 * SECONDS) /* a group waits so long for a lost store */
+enum { CAREFUL_GROUPS = 256, TURN_TRIES = 20, TURN_PAUSE_MS = 1 };
+#define PATIENCE (10 * SECONDS) /* a group waits so long for a lost store, from its beginning on */
 
 struct queue {
     struct work *first, *last;
@@ -27,12 +28,14 @@ struct writer {
     size_t waiting, waiting_bytes;
     size_t wanted; /* how many must wait before the writer is woken */
     bool is_stopping, is_broken;
-    uint64_t commits, works, losses;
+    uint64_t commits, works, losses, collisions;
     /* The writer's thread alone: */
-    size_t company;     /* works that were here when the last group ended */
-    int64_t commit_us;  /* what its commit took */
-    bool needs_contact; /* the connection is new, or lost */
-    bool is_in_doubt;   /* a COMMIT was under way when it was lost */
+    size_t company;        /* works that were here when the last group ended */
+    int64_t commit_us;     /* what its commit took */
+    bool needs_contact;    /* the connection is new, or lost */
+    bool is_in_doubt;      /* a COMMIT was under way when it was lost */
+    int64_t patient_until; /* monotonic */
+    int careful_groups;    /* so many more are written in turn with the other servers */
 };
 
 /* What the writer's thread has in hand. */
@@ -215,12 +218,15 @@ static void count_loss(struct writer *w)
 {
     pthread_mutex_lock(&w->mutex);
     w->losses++;
+    w->collisions += db_has_collided(w->db);
     pthread_mutex_unlock(&w->mutex);
     give_up_if_device_failed(w);
 }
 
 static void note_loss(struct writer *w)
 {
+    if (db_has_collided(w->db))
+        w->careful_groups = CAREFUL_GROUPS;
     db_rollback(w->db);
     if (w->hooks.after_loss)
         w->hooks.after_loss(w->db, w->hooks.context);
@@ -243,12 +249,11 @@ static result make_contact(struct writer *w, bool *ret_stands, struct err *e)
 static bool outlast_loss(struct writer *w)
 {
     struct err ignored;
-    int64_t until = clock_monotonic() + PATIENCE;
     bool stands = false;
     db_rollback(w->db);
     w->needs_contact = true;
     w->is_in_doubt = db_is_in_doubt(w->db);
-    while (!is_ok(make_contact(w, &stands, &ignored)) && clock_monotonic() < until)
+    while (!is_ok(make_contact(w, &stands, &ignored)) && clock_monotonic() < w->patient_until)
         usleep(REACH_PAUSE_MS * 1000);
     return !w->needs_contact && w->is_in_doubt && stands;
 }
@@ -261,6 +266,27 @@ static result commit(struct writer *w, struct err *e)
     if (w->hooks.after_commit)
         w->hooks.after_commit(w->db, w->hooks.context);
     return SUCCESS;
+}
+
+/* Whoever has just collided takes turns for a while with those that have, too. Nobody waits long for a server that has
+ * stopped in the middle of a group. */
+static result begin(struct writer *w, struct err *e)
+{
+    bool is_turn = true;
+    if (w->careful_groups > 0)
+        w->careful_groups--;
+    else
+        return db_begin(w->db, e);
+    for (int tries = 0; tries < TURN_TRIES; tries++) {
+        result r = db_begin_in_turn(w->db, &is_turn, e);
+        if (is_ok(r) && is_turn)
+            return r;
+        db_rollback(w->db);
+        if (!is_ok(r))
+            return r;
+        usleep(TURN_PAUSE_MS * 1000);
+    }
+    return db_begin(w->db, e);
 }
 
 /* How many works were here: those done and those waiting. */
@@ -287,7 +313,7 @@ static void refuse_unreached(struct writer *w, struct work *work)
 /* One more try, in a group of its own. */
 static result try_alone(struct writer *w, struct work *work, struct err *why)
 {
-    TRY(db_begin(w->db, why));
+    TRY(begin(w, why));
     run_in_savepoint(w, work);
     /* Its own error says more than that of the COMMIT that cannot be. */
     if (db_is_in_transaction(w->db))
@@ -345,6 +371,7 @@ static bool run_group(struct writer *w, struct group *g)
 {
     struct err ignored;
     g->ends_at = clock_monotonic() + GROUP_US_MAX;
+    w->patient_until = clock_monotonic() + PATIENCE;
     while (g->n < GROUP_WORKS_MAX && (g->n == 0 || clock_monotonic() < g->ends_at)) {
         struct work *work = take_next(w);
         if (!work && has_more(w, g))
@@ -366,21 +393,44 @@ static bool run_group(struct writer *w, struct group *g)
     return is_ok(r);
 }
 
+/* After a collision: a commit each would cost them more than it did. False: nothing of the group stands. */
+static bool run_together(struct writer *w, struct group *g)
+{
+    struct err ignored;
+    if (!is_ok(begin(w, &ignored)))
+        return false;
+    for (size_t i = 0; i < g->n; i++) {
+        run_in_savepoint(w, g->works[i]);
+        if (!db_is_in_transaction(w->db))
+            return false;
+    }
+    return is_ok(commit(w, &ignored));
+}
+
 static result begin_group(struct writer *w, struct err *why)
 {
     bool stands; /* its works have been told already that it was not known */
     if (w->needs_contact)
         TRY(make_contact(w, &stands, why));
-    return db_begin(w->db, why);
+    return begin(w, why);
+}
+
+/* All that wait now: each has waited as long as the attempt to reach the store took. */
+static void refuse_waiting(struct writer *w, enum code code, const char *text)
+{
+    struct work *work;
+    pthread_mutex_lock(&w->mutex);
+    size_t left = w->waiting;
+    pthread_mutex_unlock(&w->mutex);
+    while (left-- > 0 && (work = take_next(w)))
+        finish_with(work, code, text);
 }
 
 static void refuse_group(struct writer *w, const struct err *why)
 {
-    struct work *work;
     w->needs_contact = w->needs_contact || db_is_lost(w->db);
     give_up_if_device_failed(w);
-    for (size_t n = 0; n < GROUP_WORKS_MAX && (work = take_next(w)); n++)
-        finish_with(work, why->code, why->text);
+    refuse_waiting(w, why->code, why->text);
 }
 
 static void finish_group(struct writer *w, struct group *g)
@@ -402,6 +452,13 @@ static void write_group(struct writer *w)
         finish_group(w, &g);
         return;
     }
+    for (int tries = 1; g.n > 1 && tries < TRIES && db_has_collided(w->db); tries++) {
+        note_loss(w);
+        if (run_together(w, &g)) {
+            finish_group(w, &g);
+            return;
+        }
+    }
     bool is_lost = db_is_lost(w->db);
     if (is_lost && outlast_loss(w)) {
         finish_group(w, &g);
@@ -413,6 +470,8 @@ static void write_group(struct writer *w)
         note_loss(w);
     for (size_t i = 0; i < g.n; i++)
         run_alone(w, g.works[i]);
+    if (w->needs_contact)
+        refuse_waiting(w, BUSY, "the store cannot be reached");
 }
 
 static void *write_groups(void *argument)
@@ -477,7 +536,11 @@ void writer_free(struct writer *w)
 struct writer_stats writer_stats(struct writer *w)
 {
     pthread_mutex_lock(&w->mutex);
-    struct writer_stats stats = {.commits = w->commits, .works = w->works, .losses = w->losses, .waiting = w->waiting};
+    struct writer_stats stats = {.commits = w->commits,
+                                 .works = w->works,
+                                 .losses = w->losses,
+                                 .collisions = w->collisions,
+                                 .waiting = w->waiting};
     pthread_mutex_unlock(&w->mutex);
     return stats;
 }

@@ -55,7 +55,7 @@ RESULT writer_do(struct writer *w, result (*run)(struct db *db, void *argument, 
                  struct err *e);
 
 struct writer_stats {
-    uint64_t commits, works, losses;
+    uint64_t commits, works, losses, collisions; /* collisions: of the losses, those with another server's changes */
     size_t waiting;
 };
 struct writer_stats writer_stats(struct writer *w);

@@ -77,6 +77,7 @@ void call_reset_run(struct gate_call *gc, struct db *db)
     gc->is_recorded = false;
     gc->after_commit = NULL;
     gc->park_us = 0;
+    gc->settled_before = gc->gate->settled_next;
     struct str address = c->who.address;
     bool is_loopback = c->who.is_loopback;
     c->who = (struct caller){.address = address, .is_loopback = is_loopback};

@@ -50,6 +50,7 @@ struct gate_call {
     struct err why;
 
     int64_t park_us, park_until;
+    size_t settled_before;  /* of the gate's, when this run began: a job may settle more than once */
     struct gate_call *next; /* in the free list, or among the parked */
 };
 
@@ -64,7 +65,7 @@ struct gate {
     struct gate_call *parked;
     size_t parked_count;
     int64_t settled[SETTLED_RING];
-    size_t settled_next;
+    _Atomic size_t settled_next;
     _Atomic bool is_stopping;
 };
 

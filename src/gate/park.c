@@ -1,10 +1,11 @@
 /* gate/park.c: calls that wait for a job without a thread or a transaction. */
 #include "gate/internal.h"
 
-static bool has_settled(const struct gate *g, int64_t job_id)
+static bool has_settled(const struct gate *g, int64_t job_id, size_t before)
 {
-    for (size_t i = 0; job_id != 0 && i < SETTLED_RING; i++)
-        if (g->settled[i] == job_id)
+    size_t kept_from = g->settled_next > SETTLED_RING ? g->settled_next - SETTLED_RING : 0;
+    for (size_t i = before > kept_from ? before : kept_from; job_id != 0 && i < g->settled_next; i++)
+        if (g->settled[i % SETTLED_RING] == job_id)
             return true;
     return false;
 }
@@ -33,7 +34,7 @@ void call_park_now(struct gate_call *gc)
     gc->park_until = clock_monotonic() + gc->park_us;
     pthread_mutex_lock(&g->lock);
     bool is_full = g->parked_count == PARKED_MAX || g->is_stopping;
-    bool is_over = has_settled(g, gc->call.job_id);
+    bool is_over = has_settled(g, gc->call.job_id, gc->settled_before);
     if (!is_full && !is_over) {
         gc->next = g->parked;
         g->parked = gc;
@@ -85,7 +86,8 @@ static bool is_any(const struct gate_call *gc, int64_t unused)
 void gate_job_settled(struct gate *g, int64_t job_id)
 {
     pthread_mutex_lock(&g->lock);
-    g->settled[g->settled_next++ % SETTLED_RING] = job_id;
+    g->settled[g->settled_next % SETTLED_RING] = job_id;
+    g->settled_next++;
     struct gate_call *woken = take_parked(g, waits_for, job_id);
     pthread_mutex_unlock(&g->lock);
     while (woken) {

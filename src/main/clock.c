@@ -37,7 +37,8 @@ struct beat {
     struct server *s;
     struct arena *a;
     uint64_t seconds;
-    bool made_jobs;
+    int64_t now; /* the clockwork's */
+    bool made_jobs, has_ticked;
 };
 
 enum { BEAT_EVERY_S = 5 };
@@ -82,7 +83,8 @@ static result each_second(struct db *db, void *argument, struct err *e)
         TRY(lease_take(db, b->a, "clockwork", b->s->name, clock_now(), &is_ours, e));
     if (!is_ours)
         return SUCCESS;
-    return rotation_tick(db, b->a, b->s->keys, clock_now(), &b->made_jobs, e);
+    b->has_ticked = true;
+    return rotation_tick(db, b->a, b->s->keys, &b->s->clockwork, b->now, &b->made_jobs, e);
 }
 
 static result each_minute(struct db *db, void *argument, struct err *e)
@@ -109,10 +111,14 @@ static void warn_unless(result r, const char *what, const struct err *e)
 
 static void beat_second(struct server *s, struct arena *a, uint64_t seconds)
 {
-    struct beat b = {.s = s, .a = a, .seconds = seconds};
+    struct beat b = {
+        .s = s, .a = a, .seconds = seconds, .now = clockwork_now(&s->clockwork, clock_now(), clock_since_boot())};
     struct err e = {0};
     audit_flush(s->audit, s->writer, false);
-    warn_unless(writer_do(s->writer, each_second, &b, &e), "schedule", &e);
+    result r = writer_do(s->writer, each_second, &b, &e);
+    warn_unless(r, "schedule", &e);
+    if (is_ok(r) && b.has_ticked)
+        s->clockwork.has_gone_back = false;
     if (b.made_jobs)
         rotation_wake(s->rotation);
     if (seconds % 60 != 0)
@@ -140,6 +146,7 @@ static void *clock_main(void *argument)
 
 result server_start_clock(struct server *s, struct err *e)
 {
+    (void)clockwork_now(&s->clockwork, clock_now(), clock_since_boot());
     if (pthread_create(&s->clock, NULL, clock_main, s) != 0 || pthread_create(&s->signals, NULL, signals_main, s) != 0)
         return FAIL(e, INTERNAL, "cannot start the clock's thread");
     s->has_clock = true;

@@ -47,8 +47,10 @@ static result sync_folder_of(const char *file, struct arena *a, struct err *e)
 result secret_file_write(const char *file, const struct secret *line, struct arena *a, struct err *e)
 {
     AUTOCLOSE fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return FAIL(e, CONFLICT, "%s exists already: if it is left from an init that was cut short, remove it", file);
     if (fd < 0)
-        return FAIL(e, errno == EEXIST ? CONFLICT : INTERNAL, "%s: %s", file, strerror(errno));
+        return FAIL(e, INTERNAL, "%s: %s", file, strerror(errno));
     struct str bytes = secret_open(line);
     bool has_newline = bytes.n && bytes.p[bytes.n - 1] == '\n';
     bool is_written =

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "main/programs.h"
 
 static const char help[] =
@@ -15,10 +16,13 @@ static const char help[] =
     "      line), one that does not is written 0600 with a random value; without the option it is printed once, to a "
     "terminal.\n"
     "  keyturn serve --data DIR [--store URL] [--server NAME] --listen URL [--listen URL ...] [--key-file FILE]\n"
-    "                [--tls-cert FILE --tls-key FILE] [--allow-plain-http] [--user NAME]\n"
+    "                [--tls-cert FILE --tls-key FILE] [--allow-plain-http] [--user NAME] [--lanes N]\n"
+    "                [--quiet SECONDS]\n"
     "      serve http:// (loopback only, unless allowed) and https:// (a self-signed certificate is made in DIR on "
     "first use).\n"
-    "      Port 0 picks one. SIGTERM stops it: what is under way is answered.\n"
+    "      Port 0 picks one. SIGTERM stops it: what is under way is answered. --lanes: so many changes on systems at "
+    "once (8). --quiet: what\n"
+    "      the server starts by itself keeps so far from the last clear read of a password (60).\n"
     "  keyturn audit verify --data DIR [--head N:HASH] [--key-file FILE]\n"
     "      walk the record of everything that was asked; exit status 1 when it was edited, cut or reordered.\n"
     "  keyturn backup --data DIR FILE\n"
@@ -57,21 +61,8 @@ static bool is_command(const struct command *c, int argc, char **argv, int *ret_
     return !c->words[1] || str_equal(str_of(argv[2]), str_of(c->words[1]));
 }
 
-/* From here on `ps` shows no password of a --store; ours are copies. */
-static char **copy_arguments(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    char **copies = calloc((size_t)argc + 1, sizeof *copies);
-    for (int i = 0; copies && i < argc; i++)
-        copies[i] = strdup(argv[i]);
-    hide_passwords(argc, argv);
-    return copies;
-}
-
-int main(int argc, char **given)
-{
-    char **argv = copy_arguments(argc, given);
-    if (!argv)
-        return 1;
     if (argc < 2 || str_equal(str_of(argv[1]), S("--help")) || str_equal(str_of(argv[1]), S("help"))) {
         fputs(help, argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
@@ -93,4 +84,23 @@ int main(int argc, char **given)
     }
     fprintf(stderr, "keyturn: %s: no such command; see keyturn --help\n", argv[1]);
     return 2;
+}
+
+/* From here on `ps` shows no password of a --store: what runs has copies. */
+int main(int argc, char **argv)
+{
+    char **copies = calloc((size_t)argc + 1, sizeof *copies);
+    if (!copies)
+        die("out of memory: the command line");
+    for (int i = 0; i < argc; i++)
+        if (!(copies[i] = strdup(argv[i])))
+            die("out of memory: the command line");
+    hide_passwords(argc, argv);
+    int status = run(argc, copies);
+    for (int i = 0; i < argc; i++) {
+        wipe(copies[i], strlen(copies[i]));
+        free(copies[i]);
+    }
+    free(copies);
+    return status;
 }

@@ -30,6 +30,8 @@ static const struct option_row rows[] = {
     ONE("--server", server),
     ONE("--from", from),
     ONE("--to", to),
+    ONE("--lanes", lanes),
+    ONE("--quiet", quiet),
     MANY("--listen", listen, listen_count),
     MANY("--api-allow", api_allow, api_allow_count),
     {"--allow-plain-http", offsetof(struct options, allow_plain_http), true, 0},

@@ -17,7 +17,7 @@
 #include "rotation/link.h"
 #include "vault/keeper.h"
 
-enum { GRACE_MS = 10000 };
+enum { GRACE_MS = 10000, START_TRIES = 20, QUIET_MAX_S = 3600 };
 
 /* ---- what must hold before any key is read ---- */
 
@@ -53,13 +53,10 @@ static void device_failed(void *context)
 /* ---- the parts ---- */
 
 /* A store that has been wound back is another one from here on. */
-static result next_epoch(struct server *s, struct db *db, struct err *e)
+static result next_epoch(struct db *db, struct err *e)
 {
-    char room[INT_TEXT_BYTES];
-    s->service.epoch++;
-    return db_run(
-        db, SQL("UPDATE settings SET value = $1 WHERE name = 'epoch'", P_TEXT(str_from_int(s->service.epoch, room))),
-        e);
+    return db_run(db, SQL("UPDATE settings SET value = CAST(CAST(value AS bigint) + 1 AS text) WHERE name = 'epoch'"),
+                  e);
 }
 
 static result on_rewound(struct db *db, void *context, struct str text, struct err *e)
@@ -69,8 +66,37 @@ static result on_rewound(struct db *db, void *context, struct str text, struct e
     (void)text;
     result r = rotation_rewound(s->keepsakes, db, a, s->keys, clock_now(), e);
     if (is_ok(r))
-        r = next_epoch(s, db, e);
+        r = next_epoch(db, e);
     arena_free(a);
+    return r;
+}
+
+static result compare_heads(struct server *s, struct err *e)
+{
+    return audit_compare(s->audit, s->writer_db, line_read(s->arena, s->options->data, "heads"), e);
+}
+
+static result open_tokens(struct server *s, struct err *e)
+{
+    TRY(db_begin(s->writer_db, e));
+    result r = tokens_open(s->writer_db, clock_now(), &s->tokens, e);
+    if (is_ok(r))
+        r = db_commit(s->writer_db, e);
+    if (is_ok(r))
+        return r;
+    db_rollback(s->writer_db);
+    if (s->tokens)
+        tokens_free(s->tokens);
+    s->tokens = NULL;
+    return r;
+}
+
+/* Servers that start at the same moment are in each other's way: there is no writer yet that would try again. */
+static result try_often(struct server *s, result (*step)(struct server *s, struct err *e), struct err *e)
+{
+    result r = step(s, e);
+    for (int tries = 1; !is_ok(r) && db_has_collided(s->writer_db) && tries < START_TRIES; tries++)
+        r = step(s, e);
     return r;
 }
 
@@ -92,10 +118,8 @@ static result open_store(struct server *s, struct err *e)
     TRY(server_follow_clock(s, s->writer_db, e));
     TRY(audit_open(s->writer_db, s->keys, s->name, &s->audit, e));
     audit_on_rewound(s->audit, on_rewound, s);
-    TRY(audit_compare(s->audit, s->writer_db, line_read(s->arena, o->data, "heads"), e));
-    TRY(db_begin(s->writer_db, e));
-    TRY(tokens_open(s->writer_db, clock_now(), &s->tokens, e));
-    TRY(db_commit(s->writer_db, e));
+    TRY(try_often(s, compare_heads, e));
+    TRY(try_often(s, open_tokens, e));
     struct writer_hooks hooks = audit_hooks(s->audit, device_failed);
     return writer_new(s->writer_db, &hooks, &s->writer, e);
 }
@@ -108,11 +132,18 @@ static void on_settled(void *context, int64_t job_id)
 
 static result start_rotation(struct server *s, struct err *e)
 {
+    int64_t lanes = 0, quiet_s = 0;
+    if (s->options->lanes && !str_to_int(str_of(s->options->lanes), 1, ROTATION_LANES_MAX, &lanes))
+        return FAIL(e, INVALID, "--lanes: 1 to %d", ROTATION_LANES_MAX);
+    if (s->options->quiet && !str_to_int(str_of(s->options->quiet), 1, QUIET_MAX_S, &quiet_s))
+        return FAIL(e, INVALID, "--quiet: 1 to %d seconds", QUIET_MAX_S);
     struct rotation_config config = {.store = s->store,
                                      .writer = s->writer,
                                      .keys = s->keys,
                                      .launcher = s->launcher,
                                      .keepsakes = s->keepsakes,
+                                     .workers = (unsigned)lanes,
+                                     .quiet_s = (unsigned)quiet_s,
                                      .loopback_allowed = http_server_is_loopback_only(s->http),
                                      .on_settled = on_settled,
                                      .context = s};

@@ -8,6 +8,7 @@
 #include "gate/service.h"
 #include "identity/signin.h"
 #include "main/programs.h"
+#include "rotation/clockwork.h"
 #include "rotation/rotation.h"
 
 struct server {
@@ -37,6 +38,7 @@ struct server {
     pthread_t clock, signals;
     bool has_clock;
     _Atomic bool clock_stops;
+    struct clockwork clockwork; /* the clock's thread's own */
 };
 
 /* serve.c */

@@ -2,12 +2,33 @@
 #include "rotation/attempt.h"
 
 #include "audit/audit.h"
+#include "rotation/engine.h"
 #include "rotation/keepsake.h"
+#include "rotation/principal.h"
+#include "rotation/told.h"
 
-static const char cures[] =
-    "no proof possible: the functional account cannot read the account's verifier, and its stored password does not "
-    "log in. "
-    "Either let the functional account run `sudo getent shadow NAME`, or allow the account to log in";
+/* By the kind of connector; the last one is for those that nothing can be compared with. */
+static const struct {
+    const char *connector, *cure;
+} cures[] = {
+    {"ssh", "let the functional account run `sudo getent shadow NAME`, or allow the account to log in"},
+    {"postgresql", "let the functional account read rolname and rolpassword of pg_authid, or allow the role to log in"},
+    {"mysql", "let the functional account read mysql.global_priv, or allow the account to log in"},
+    {"ldap", "let the functional account read userPassword, or allow the account to sign in"},
+    {NULL, "set the password that is live on the target, or allow the account to sign in"},
+};
+
+static result no_proof(const struct attempt *t, struct err *e)
+{
+    const char *connector = platform_by_id(t->system.platform_id)->connector;
+    size_t i = 0;
+    while (cures[i].connector && !str_equal(str_of(cures[i].connector), str_of(connector)))
+        i++;
+    return FAIL_AS(e, REFUSED, "no_proof",
+                   "no proof possible: the functional account cannot read the account's verifier, and its stored "
+                   "password does not log in. Either %s",
+                   cures[i].cure);
+}
 
 /* ---- the candidate of a queued change ---- */
 
@@ -52,12 +73,26 @@ static result make_candidate(struct attempt *t, struct err *e)
 
 /* ---- APPLYING ---- */
 
+/* What the resolver needs to end this attempt: the seconds after which it is over by itself, or the session that it is
+ * made in. A change that the account makes itself has a session of its own, which no token names. */
+static struct str fence_of(const struct attempt *t)
+{
+    if (t->check.has_fence)
+        return arena_printf(t->arena, "%" PRId64, t->check.fence_s);
+    if (t->check.fence_token.n && !t->account.use_own_credentials)
+        return arena_printf(t->arena, FENCE_SESSION "%.*s", STR_ARG(t->check.fence_token));
+    return S("");
+}
+
+/* Run again from the start after a collision: `job` changes when it stands. */
 static result write_applying(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
-    struct str fence = t->check.has_fence ? arena_printf(t->arena, "%" PRId64, t->check.fence_s) : S("");
+    t->entered = t->job;
+    if (t->job.sent_at == 0 || t->is_told)
+        TRY(engine_must_run(db, t->arena, e));
     TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, e));
-    TRY(job_set_applying(db, &t->job, fence, clock_now(), e));
+    TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
     return job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e);
 }
 
@@ -76,7 +111,7 @@ static struct secret *self_secret(const struct attempt *t)
 static result send_key(struct attempt *t, struct err *e)
 {
     bool is_self = t->account.use_own_credentials;
-    struct change_request r = {.account = t->account.name,
+    struct change_request r = {.account = t->who,
                                .part = CHANGE_ADD_KEY,
                                .public_key = t->candidate_public,
                                .current = self_secret(t),
@@ -87,10 +122,8 @@ static result send_key(struct attempt *t, struct err *e)
 
 static result send_password(struct attempt *t, struct err *e)
 {
-    struct change_request r = {.account = t->account.name,
-                               .part = CHANGE_PASSWORD,
-                               .password = t->candidate.password,
-                               .current = self_secret(t)};
+    struct change_request r = {
+        .account = t->who, .part = CHANGE_PASSWORD, .password = t->candidate.password, .current = self_secret(t)};
     return line_change(t->line, &r, e);
 }
 
@@ -99,8 +132,7 @@ static bool was_key_there(struct attempt *t)
 {
     bool is_there = true;
     struct err ignored;
-    if (!t->functional.is_set ||
-        !is_ok(line_compare(t->line, t->account.name, NULL, t->candidate_public, &is_there, &ignored)))
+    if (!t->functional.is_set || !is_ok(line_compare(t->line, t->who, NULL, t->candidate_public, &is_there, &ignored)))
         return true;
     return is_there;
 }
@@ -116,8 +148,7 @@ static result send_all(struct attempt *t, struct err *e)
     result r = send_password(t, e);
     if (r.code == REFUSED && is_new_key) {
         struct err ignored;
-        struct change_request undo = {
-            .account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
+        struct change_request undo = {.account = t->who, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
         (void)!is_ok(line_change(t->line, &undo, &ignored));
     }
     return r;
@@ -125,6 +156,8 @@ static result send_all(struct attempt *t, struct err *e)
 
 static int64_t after_fence(const struct attempt *t)
 {
+    if (str_starts(fence_of(t), S(FENCE_SESSION)))
+        return clock_now();
     int64_t fence = t->check.has_fence ? t->check.fence_s : t->system.timeout_s;
     return t->job.sent_at + fence * SECONDS;
 }
@@ -137,24 +170,46 @@ static result refused_again(struct attempt *t, enum code code, const struct err 
     return settle_unknown(t, why->text, after_fence(t), e);
 }
 
+static result wait_for_the_engine(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    return job_try_later(db, &t->job, t->job.next_try_at, ENGINE_STOPPED, S("the engine is stopped"), e);
+}
+
+/* Nothing of this attempt was sent. */
+static result not_entered(struct attempt *t, bool was_sent, const struct err *why, struct err *e)
+{
+    if (t->is_told)
+        return told_failed(t, why, e);
+    if (was_sent)
+        return settle_unknown(t, why->text, clock_now() + 30 * SECONDS, e);
+    if (t->job.is_queued && attempt_has_word(why, ENGINE_STOPPED))
+        return attempt_write(t, wait_for_the_engine, e);
+    return settle_refused(t, why, e);
+}
+
 result apply_candidate(struct attempt *t, struct err *e)
 {
     struct err why = {0};
     bool was_sent = t->job.sent_at > 0;
     result entered = attempt_write(t, write_applying, &why);
-    if (!is_ok(entered) && attempt_has_word(&why, "link_broken"))
-        return was_sent ? settle_unknown(t, why.text, clock_now() + 30 * SECONDS, e) : settle_refused(t, &why, e);
+    if (!is_ok(entered) && (attempt_has_word(&why, "link_broken") || attempt_has_word(&why, ENGINE_STOPPED)))
+        return not_entered(t, was_sent, &why, e);
     if (!is_ok(entered)) {
         *e = why;
         return entered;
     }
+    t->job = t->entered;
     keepsakes_keep(t->config->keepsakes, t->config->keys, t->account.id, t->job.version, &t->candidate,
                    t->candidate_public);
     result sent = send_all(t, &why);
     if (sent.code == REFUSED || sent.code == UNREACHABLE || sent.code == INVALID)
-        return was_sent ? refused_again(t, sent.code, &why, e) : settle_refused(t, &why, e);
+        return t->is_told ? told_failed(t, &why, e)
+               : was_sent ? refused_again(t, sent.code, &why, e)
+                          : settle_refused(t, &why, e);
     if (!is_ok(sent))
         return settle_unknown(t, why.text, after_fence(t), e);
+    t->acknowledged_at = clock_monotonic();
     TRY(attempt_write(t, write_verifying, e));
     enum seen seen;
     result probed = probe_candidate(t, &seen, &why);
@@ -165,7 +220,6 @@ result apply_candidate(struct attempt *t, struct err *e)
 
 /* ---- quiet: what the server starts by itself keeps away from whoever has just read the password (8.4) ---- */
 
-#define QUIET         (60 * SECONDS)
 #define QUIET_AT_MOST (60 * MINUTES)
 
 static result last_clear_read(struct attempt *t, int64_t *ret, struct err *e)
@@ -194,7 +248,7 @@ static result put_off(struct db *db, void *argument, struct err *e)
 /* *ret_wait: put off; the lease is given back. An hour at most in all. */
 static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
 {
-    int64_t read_at = 0, now = clock_now();
+    int64_t read_at = 0, now = clock_now(), quiet = t->config->quiet_s * SECONDS;
     *ret_wait = false;
     if (!t->job.is_queued)
         return SUCCESS;
@@ -203,11 +257,11 @@ static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
     db_snapshot_end(t->db);
     TRY(r);
     int64_t since = t->job.put_off_since ? t->job.put_off_since : now;
-    if (read_at + QUIET <= now || now - since >= QUIET_AT_MOST)
+    if (read_at + quiet <= now || now - since >= QUIET_AT_MOST)
         return SUCCESS;
     *ret_wait = true;
     t->job.put_off_since = since;
-    t->job.next_try_at = read_at + QUIET;
+    t->job.next_try_at = read_at + quiet;
     return attempt_write(t, put_off, e);
 }
 
@@ -254,7 +308,8 @@ static result preflight(struct attempt *t, struct err *e)
 {
     if (!t->functional.is_set && !t->account.use_own_credentials)
         return FAIL_AS(e, REFUSED, "functional_missing", "the managed system has no functional account");
-    if (t->functional.is_set && str_equal(t->functional.account, t->account.name))
+    if (t->functional.is_set &&
+        principal_is_functional(t->arena, &t->who, t->functional.account, t->account.platform_id))
         return FAIL_AS(e, REFUSED, "functional_self", "this account is the system's own functional account");
     if (!t->job.version)
         TRY(make_candidate(t, e));
@@ -264,13 +319,15 @@ static result preflight(struct attempt *t, struct err *e)
         return SUCCESS;
     TRY(probe_find_proof(t, e));
     if (t->proof == PROOF_NONE)
-        return FAIL_AS(e, REFUSED, "no_proof", "%s", cures);
+        return no_proof(t, e);
     return sign_in_as_itself(t, e);
 }
 
 result run_change(struct attempt *t, struct err *e)
 {
     struct err why = {0};
+    if (job_is_told(&t->job))
+        return run_told(t, e);
     if (t->job.sent_at)
         return run_resolve(t, e);
     bool is_put_off;

@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "rotation/address.h"
 #include "rotation/hostkey.h"
+#include "rotation/principal.h"
 
 enum { HOST_KEYS_MAX = 16 };
 
@@ -30,7 +31,7 @@ result attempt_write(struct attempt *t, result (*run)(struct db *db, void *attem
 
 /* ---- loading ---- */
 
-static result load_functional(struct attempt *t, struct err *e)
+result attempt_load_functional(struct attempt *t, struct err *e)
 {
     t->functional.is_set = false;
     if (t->account.use_own_credentials || !t->system.functional_account_id.is_set)
@@ -41,7 +42,7 @@ static result load_functional(struct attempt *t, struct err *e)
     TRY(functional_open(t->db, t->arena, t->config->keys, f.id, &secret, e));
     t->functional = (struct functional_login){
         .is_set = true,
-        .account = f.account_name,
+        .account = principal_of_functional(t->arena, &f),
         .elevation = t->system.elevation_command.n ? t->system.elevation_command : f.elevation_command,
         .secret = {.password = secret.password, .private_key = secret.private_key, .passphrase = secret.passphrase}};
     return SUCCESS;
@@ -76,7 +77,8 @@ static result load_all(struct attempt *t, struct err *e)
         return FAIL(e, CONFLICT, "job %" PRId64 " is no longer this worker's", t->job.id);
     TRY(account_get(t->db, t->arena, t->job.account_id, clock_now(), &t->account, e));
     TRY(system_get(t->db, t->arena, t->account.system_id, &t->system, e));
-    TRY(load_functional(t, e));
+    TRY(attempt_load_functional(t, e));
+    t->who = principal_of_account(&t->account);
     t->proof = proof_of(t->account.proof);
     t->has_password_part = str_find(t->job.parts, S("password")) >= 0;
     t->has_key_part = str_find(t->job.parts, S("key")) >= 0;
@@ -126,7 +128,7 @@ static result note_hand_over(struct db *db, void *argument, struct err *e)
     TRY(check_functional_budget(db, t, e));
     struct audit_object object = {
         "account", t->account.id,
-        arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->system.name), STR_ARG(t->account.name))};
+        arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->account.system_name), STR_ARG(t->account.name))};
     audit_note(db, "secret.handed", true, object, t->account.id,
                arena_printf(t->arena, "to the connector of job %" PRId64 "%s", t->job.id,
                             t->functional.is_set ? ", with the functional account's" : ""));
@@ -177,9 +179,14 @@ static struct str host_of(const struct managed_system *s)
 static result find_target(struct attempt *t, struct err *e)
 {
     const struct platform *p = platform_by_id(t->system.platform_id);
-    t->target = (struct target_address){.name = t->system.name,
-                                        .port = t->system.port.is_set ? t->system.port.value : p->default_port.value,
-                                        .timeout_s = t->system.timeout_s};
+    int64_t port = p->default_port.is_set ? p->default_port.value : p->dialled_port;
+    bool has_dns_name = str_find_char(t->system.host_name, '.') >= 0;
+    t->target =
+        (struct target_address){.name = t->system.host_name,
+                                .port = t->system.port.is_set ? t->system.port.value : port,
+                                .timeout_s = t->system.timeout_s,
+                                .instance = t->system.is_default_instance ? S("") : t->system.instance_name,
+                                .domain = t->system.directory_id.is_set && has_dns_name ? t->system.host_name : S("")};
     return address_resolve(t->arena, host_of(&t->system), t->config->loopback_allowed, &t->target.address, e);
 }
 
@@ -207,7 +214,7 @@ static result check_with_known_keys(struct attempt *t, size_t *ret_known, struct
     struct host_key keys[HOST_KEYS_MAX];
     TRY(load_host_keys(t, keys, ret_known, e));
     TRY(open_line(t, e));
-    return line_check(t->line, &t->target, keys, *ret_known, &t->functional, t->account.name, t->arena, &t->check, e);
+    return line_check(t->line, &t->target, keys, *ret_known, &t->functional, t->who, t->arena, &t->check, e);
 }
 
 /* No key known: the host showed one and got no secret. It is pinned durably first, then asked again, with what is known

@@ -20,19 +20,26 @@ struct attempt {
     const struct rotation_config *config;
     struct db *db; /* the worker's reader */
     struct arena *arena;
-    struct job job;
+    struct job job, entered; /* entered: the job as APPLYING leaves it, once that stands */
     struct managed_account account;
     struct managed_system system;
+    struct target_account who; /* the account, as the target calls it */
     struct functional_login functional;
     struct login_secret current, candidate; /* opened from the store: what is sent is what was read back */
     struct str candidate_public;            /* of the candidate's key */
     bool has_password_part, has_key_part;
+    bool is_told; /* a person has told the engine to run this job once more (run_told.c) */
     struct target_address target;
     struct line *line;
     struct check_result check;
     enum proof proof;
     enum turn_proof proved_how;
+    int64_t acknowledged_at; /* monotonic; 0: not in this attempt */
+    int64_t stale_us;        /* what readers still got the old one for; 0: it has not turned */
 };
+
+/* What jobs.fence holds: seconds, "" for none, or this and a fence_token. */
+#define FENCE_SESSION "session "
 
 /* attempt.c */
 bool attempt_has_word(const struct err *e, const char *word);
@@ -40,6 +47,7 @@ bool attempt_has_word(const struct err *e, const char *word);
 bool attempt_is_ours(const struct err *why);
 RESULT attempt_load(struct attempt *t, struct err *e);
 RESULT attempt_open_versions(struct attempt *t, struct err *e);
+RESULT attempt_load_functional(struct attempt *t, struct err *e); /* that of t->system; in a snapshot */
 /* Record that secrets leave to a connector; then start it and look at the target: host key pinned, functional session,
  * what it may do. UNREACHABLE: nothing was sent; e->word says why. */
 RESULT attempt_connect(struct attempt *t, struct err *e);
@@ -63,9 +71,12 @@ RESULT probe_candidate(struct attempt *t, enum seen *ret, struct err *e);
  * CONFLICT). */
 RESULT run_change(struct attempt *t, struct err *e);
 RESULT run_resolve(struct attempt *t, struct err *e);
+RESULT run_told(struct attempt *t, struct err *e);
+RESULT told_failed(struct attempt *t, const struct err *why, struct err *e); /* nothing has changed: drift again */
 RESULT run_test(struct attempt *t, struct err *e);
 RESULT run_check(struct attempt *t, struct err *e);
 RESULT run_audit(struct attempt *t, struct err *e); /* compare.c */
+RESULT run_push(struct attempt *t, struct err *e);  /* push.c */
 RESULT apply_candidate(struct attempt *t, struct err *e);
 
 /* settle.c: how a job ends */

@@ -4,7 +4,9 @@
 #include "accounts/functional.h"
 #include "accounts/password_rule.h"
 #include "audit/audit.h"
+#include "rotation/engine.h"
 #include "rotation/link.h"
+#include "rotation/synced.h"
 #include "rotation/turn.h"
 
 enum { PASSWORD_MAX = 1024 };
@@ -64,23 +66,31 @@ static result check_key(const struct asked *q, struct err *e)
 }
 
 /* May the server change this account on its system at all? */
-static result check_reachable(struct db *db, struct arena *a, const struct asked *q, struct err *e)
+static result check_reachable(struct db *db, struct arena *a, const struct managed_account *account,
+                              const struct managed_system *system, struct err *e)
 {
-    const struct platform *p = platform_by_id(q->system.platform_id);
+    const struct platform *p = platform_by_id(system->platform_id);
     if (!p || !p->connector)
         return FAIL(e, INVALID,
                     "Credential not changed: there is no connector for this platform yet; use UpdateSystem=false");
-    if (q->account.use_own_credentials)
+    if (account->use_own_credentials)
         return SUCCESS;
-    if (!q->system.functional_account_id.is_set)
+    if (!system->functional_account_id.is_set)
         return FAIL(e, INVALID,
                     "Credential not changed: the managed system has no FunctionalAccountID, and the account has no "
                     "UseOwnCredentials");
     struct functional_account f;
-    TRY(functional_get(db, a, q->system.functional_account_id.value, &f, e));
-    if (str_equal(f.account_name, q->account.name))
+    TRY(functional_get(db, a, system->functional_account_id.value, &f, e));
+    if (str_equal(f.account_name, account->name))
         return FAIL(e, INVALID, "Credential not changed: this account is the system's own functional account");
     return SUCCESS;
+}
+
+result change_is_possible(struct db *db, struct arena *a, const struct managed_account *account, struct err *e)
+{
+    struct managed_system system;
+    TRY(system_get(db, a, account->system_id, &system, e));
+    return check_reachable(db, a, account, &system, e);
 }
 
 static result make_password(struct db *db, struct arena *a, const struct keyring *keys,
@@ -220,17 +230,20 @@ result change_ask(struct db *db, struct arena *a, const struct keyring *keys, co
     struct asked q;
     *ret_job = 0;
     TRY(load(db, a, wish, now, &q, e));
+    TRY(synced_refuse(&q.account, e));
     TRY(check_secret(wish->password, "Password", e));
     TRY(check_key(&q, e));
     if (!wish->update_system)
         return store_only(db, a, keys, &q, now, e);
-    TRY(check_reachable(db, a, &q, e));
+    TRY(check_reachable(db, a, &q.account, &q.system, e));
     if (q.job.id) {
         bool is_done;
         TRY(while_unfinished(db, a, keys, &q, now, ret_job, &is_done, e));
         if (is_done)
             return SUCCESS;
     }
+    if (!wish->is_queued)
+        TRY(engine_is_awaited(db, a, "Credential not changed", e));
     TRY(turn_check_links(db, a, keys, q.account.id, e));
     return make_job(db, a, keys, &q, now, ret_job, e);
 }

@@ -21,6 +21,12 @@ struct change_wish {
  * way already. Errors: INVALID, CONFLICT "… unfinished job: 88", NOT_FOUND. */
 RESULT change_ask(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
                   int64_t now, int64_t *ret_job, struct err *e);
+/* Is there a way to change this account on its system at all? INVALID "Credential not changed: …" */
+RESULT change_is_possible(struct db *db, struct arena *a, const struct managed_account *account, struct err *e);
+/* What the server starts by itself: queued, as user 0, for the account's parent where it takes that one's password. One
+ * change: nothing while another is unfinished. What is wrong with this account alone is noted, and no error. */
+RESULT change_start(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, const char *trigger,
+                    int64_t now, bool *ret_made, struct err *e);
 /* The candidate of a wish: what was given; a password by rule where none was (5.1 #10). */
 RESULT change_make_candidate(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
                              int64_t now, int64_t *ret_number, struct err *e);
@@ -33,7 +39,7 @@ RESULT change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_
                           struct err *e);
 /* Finds out what can prove the account (job of kind `check`), in the background. */
 RESULT change_ask_check(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, struct err *e);
-/* 5.5: a job of kind `system` and its children. */
+/* 5.5: a job of kind `system` and its children (whole.h). */
 RESULT change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by,
                          int64_t now, int64_t *ret_job, struct err *e);
 /* What the caller of an immediate change is told now that the job has ended or the wait is over (5.1 outcomes).

@@ -1,7 +1,9 @@
 /* rotation/change_more.c: tests, checks, whole systems, answers and what else is asked of an account. */
 #include "audit/audit.h"
 #include "rotation/change.h"
+#include "rotation/engine.h"
 #include "rotation/link.h"
+#include "rotation/synced.h"
 #include "rotation/turn.h"
 
 enum { BUDGET = 2 };
@@ -57,6 +59,8 @@ static result ask_simple(struct db *db, struct arena *a, int64_t account_id, con
 {
     struct managed_account account;
     TRY(account_get(db, a, account_id, now, &account, e));
+    if (!is_queued)
+        TRY(engine_is_awaited(db, a, "Test not run", e));
     struct job j = {.kind = str_of(kind),
                     .state = S("queued"),
                     .trigger = S("caller"),
@@ -82,7 +86,10 @@ result change_ask_check(struct db *db, struct arena *a, int64_t account_id, int6
 result change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_t now, bool *ret_success, struct err *e)
 {
     struct job j;
-    TRY(job_get(db, a, job_id, &j, e));
+    result got = job_get(db, a, job_id, &j, e);
+    if (got.code == NOT_FOUND)
+        return FAIL(e, CONFLICT, "Test not run: the store has lost job %" PRId64, job_id);
+    TRY(got);
     bool was_dropped;
     if (j.is_open) {
         TRY(job_drop_unsent(db, job_id, "the wait was over", now, &was_dropped, e));
@@ -99,66 +106,42 @@ result change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_
     return SUCCESS;
 }
 
-/* ---- a whole system (passwordsafe-api 5.5) ---- */
+/* ---- what the server starts by itself ---- */
 
-struct system_plan {
-    struct job parent;
-    struct str skipped;
-    size_t made;
-};
-
-static result plan_account(struct db *db, struct arena *a, const struct managed_account *m, int64_t by, int64_t now,
-                           struct system_plan *plan, struct err *e)
+static bool is_of_this_account_alone(enum code code, const struct err *why)
 {
-    struct job open;
-    TRY(job_open_change(db, a, m->id, &open, e));
-    const char *why = !m->auto_management ? "AutoManagementFlag is false"
-                      : open.id           ? "a change is queued or under way"
-                                          : NULL;
-    if (why) {
-        plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
-        return SUCCESS;
-    }
-    struct job j = {.kind = S("change"),
-                    .state = S("queued"),
-                    .trigger = S("caller"),
-                    .is_queued = true,
-                    .account_id = m->id,
-                    .system_id = m->system_id,
-                    .parent_id = plan->parent.id,
-                    .made_by = by,
-                    .parts = m->dss_auto_management ? S("password key generated") : S("password generated")};
-    int64_t id;
-    plan->made++;
-    return job_insert(db, &j, now, &id, e);
+    return code == INVALID || code == NOT_FOUND || (why->word && str_equal(str_of(why->word), S("link_broken")));
 }
 
-result change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by,
-                         int64_t now, int64_t *ret_job, struct err *e)
+static result start(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, const char *trigger,
+                    int64_t now, bool *ret_made, struct err *e)
 {
-    (void)keys;
-    struct managed_system system;
-    TRY(system_get(db, a, system_id, &system, e));
-    struct system_plan plan = {.parent = {.kind = S("system"),
-                                          .state = S("queued"),
-                                          .trigger = S("caller"),
-                                          .is_queued = true,
-                                          .system_id = system_id,
-                                          .made_by = by},
-                               .skipped = S("")};
-    TRY(job_insert(db, &plan.parent, now, &plan.parent.id, e));
-    struct managed_account *accounts;
-    size_t n;
-    int64_t total;
-    struct account_filter f = {.system_id = system_id, .limit = -1};
-    TRY(account_list(db, a, &f, now, &accounts, &n, &total, e));
-    for (size_t i = 0; i < n; i++)
-        TRY(plan_account(db, a, &accounts[i], by, now, &plan, e));
-    TRY(db_run(db, SQL("UPDATE jobs SET skipped = $2 WHERE id = $1", P_INT(plan.parent.id), P_TEXT(plan.skipped)), e));
-    audit_note(db, "system.change.intent", true, (struct audit_object){"system", system_id, system.name}, 0,
-               arena_printf(a, "job %" PRId64 ", %zu accounts queued; skipped: %.*s", plan.parent.id, plan.made,
-                            STR_ARG(plan.skipped.n ? str_sub(plan.skipped, 0, 1500) : S("none"))));
-    *ret_job = plan.parent.id;
+    struct job open;
+    struct managed_account account;
+    TRY(account_get(db, a, account_id, now, &account, e));
+    int64_t turns = account.parent_account_id ? account.parent_account_id : account_id, job;
+    TRY(job_open_change(db, a, turns, &open, e));
+    if (open.id)
+        return SUCCESS;
+    struct change_wish w = {.account_id = turns, .update_system = true, .is_queued = true, .trigger = trigger, .by = 0};
+    TRY(change_ask(db, a, keys, &w, now, &job, e));
+    *ret_made = true;
+    return SUCCESS;
+}
+
+result change_start(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, const char *trigger,
+                    int64_t now, bool *ret_made, struct err *e)
+{
+    struct err why;
+    result started = start(db, a, keys, account_id, trigger, now, ret_made, &why);
+    if (is_ok(started))
+        return started;
+    if (!is_of_this_account_alone(started.code, &why)) {
+        *e = why;
+        return started;
+    }
+    audit_note(db, "account.change.skipped", false, (struct audit_object){"account", account_id, STR_ABSENT},
+               account_id, str_of(why.text));
     return SUCCESS;
 }
 
@@ -196,12 +179,20 @@ static result answer_open(struct db *db, const struct job *j, bool may_know, int
 result change_answer(struct db *db, struct arena *a, int64_t job_id, bool may_know, int64_t now, struct err *e)
 {
     struct job j;
-    TRY(job_get(db, a, job_id, &j, e));
+    result got = job_get(db, a, job_id, &j, e);
+    if (got.code == NOT_FOUND)
+        return FAIL(e, UNCERTAIN,
+                    "Credential change outcome unknown: the store has lost job %" PRId64
+                    "; the account is being compared with its system",
+                    job_id);
+    TRY(got);
     if (j.is_open)
         return answer_open(db, &j, may_know, now, e);
     if (str_equal(j.state, S("done")))
         return SUCCESS;
     struct str why = reason_for(&j, may_know);
+    if (str_equal(j.state, S("abandoned")))
+        return FAIL(e, UNCERTAIN, "Credential change outcome unknown: job %" PRId64 " was abandoned", j.id);
     if (str_equal(j.state, S("drift")))
         return FAIL(e, DRIFT, "Credential does not match the system: %.*s", STR_ARG(why));
     return FAIL(e, REFUSED, "Credential not changed: %.*s", STR_ARG(why));
@@ -237,6 +228,7 @@ result change_may_delete_account(struct db *db, struct arena *a, int64_t account
 {
     struct job open;
     TRY(refuse_linked(db, a, account_id, e));
+    TRY(synced_remove_all(db, a, account_id, now, e));
     TRY(job_open_change(db, a, account_id, &open, e));
     bool is_waiting = open.id && str_equal(open.state, S("queued"));
     if (open.id && !is_waiting)
@@ -269,6 +261,8 @@ result change_restore(struct db *db, struct arena *a, const struct keyring *keys
     struct job open;
     int64_t proved;
     TRY(account_get(db, a, account_id, now, &account, e));
+    if (account.parent_account_id)
+        return FAIL(e, CONFLICT, "This account takes the password of account %" PRId64, account.parent_account_id);
     TRY(job_open_change(db, a, account_id, &open, e));
     if (open.id)
         return FAIL(e, CONFLICT, "This account has an unfinished job: %" PRId64, open.id);

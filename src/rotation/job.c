@@ -33,7 +33,12 @@ struct job job_of(const struct rows *r, size_t i)
                         .reason = row_text(r, i, 24),
                         .skipped = row_text(r, i, 25),
                         .system_name = row_text(r, i, 26),
-                        .account_name = row_text(r, i, 27)};
+                        .account_name = row_text(r, i, 27),
+                        .told = row_text(r, i, 28),
+                        .told_version = row_int(r, i, 29),
+                        .is_held = row_flag(r, i, 30),
+                        .parent_version = row_int(r, i, 31),
+                        .domain_name = row_text(r, i, 32)};
 }
 
 result job_get(struct db *db, struct arena *a, int64_t id, struct job *ret, struct err *e)
@@ -128,10 +133,12 @@ result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t
         return SUCCESS;
     }
     struct rows r;
-    TRY(db_query_one(db, a,
-                     SQL("SELECT COUNT(*), SUM(CASE WHEN is_open = 0 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = $1",
-                         P_INT(j->id)),
-                     "Job", &r, e));
+    TRY(db_query_one(
+        db, a,
+        SQL("SELECT COUNT(*), SUM(CASE WHEN is_open = 0 AND state <> 'dropped' THEN 1 ELSE 0 END) FROM jobs "
+            "WHERE parent_id = $1",
+            P_INT(j->id)),
+        "Job", &r, e));
     *ret_total = row_int(&r, 0, 0);
     *ret_done = row_int(&r, 0, 1);
     return SUCCESS;
@@ -145,14 +152,14 @@ result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *r
     return db_insert(
         db,
         SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, parent_id, "
-            "made_by, created_at, version, parts, next_try_at, skipped, server, epoch) "
-            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13, " FIRST_EPOCH
+            "made_by, created_at, version, parts, next_try_at, skipped, server, is_held, epoch) "
+            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13, $14, " FIRST_EPOCH
             ") ON CONFLICT DO NOTHING RETURNING "
             "id",
             P_TEXT(with->kind), P_TEXT(with->state), P_TEXT(with->trigger), P_INT(with->is_queued),
             P_INT(with->account_id), P_INT(with->system_id), P_INT(with->parent_id), P_INT(with->made_by), P_INT(now),
             P_INT(with->version), P_TEXT(str_is_set(with->parts) ? with->parts : S("")),
-            P_TEXT(str_is_set(with->skipped) ? with->skipped : S("")), P_TEXT(db_server(db))),
+            P_TEXT(str_is_set(with->skipped) ? with->skipped : S("")), P_TEXT(db_server(db)), P_INT(with->is_held)),
         ret_id, "This account has an unfinished job", e);
 }
 

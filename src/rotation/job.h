@@ -8,8 +8,11 @@ struct job {
     int64_t id, account_id, system_id, parent_id, made_by, created_at, version, sent_at, attempt, refusals, epoch,
         leased_until, next_try_at, put_off_since, settled_at;
     struct str kind, state, trigger, parts, fence, reason_code, reason, skipped;
-    bool is_open, is_queued, success;
-    struct str system_name, account_name; /* joined */
+    bool is_open, is_queued, success, is_held;
+    struct str system_name, account_name, domain_name; /* joined */
+    struct str told;                                   /* "", "again", "adopt …": told.h */
+    int64_t told_version;
+    int64_t parent_version; /* of a synced account: its parent's, whose password it brings (synced.h); 0: none */
 };
 struct job_step {
     int64_t at;
@@ -56,9 +59,11 @@ RESULT job_back_to_queue(struct db *db, const struct job *j, int64_t at, const c
                          struct err *e);
 RESULT job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code,
                   struct str reason, int64_t now, struct err *e);
+/* For those who wait for it on other servers: it has ended, in this transaction. */
+RESULT job_tell_settled(struct db *db, const struct job *j, struct err *e);
 /* Without a lease: before anything was sent (queued or prepared). *ret_dropped false: it was too late. */
 RESULT job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, bool *ret_dropped, struct err *e);
-/* Its next try is now. CONFLICT unless it is `queued` or `resolving`. */
+/* Its next try is now, and it is held no longer. CONFLICT unless it is `queued` or `resolving`. */
 RESULT job_retry(struct db *db, const struct job *j, int64_t now, struct err *e);
 /* What this server has in hand stays its own. */
 RESULT jobs_renew(struct db *db, struct arena *a, const int64_t *ids, size_t n, int64_t now, struct err *e);

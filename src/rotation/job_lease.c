@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "rotation/engine.h"
+#include "rotation/whole.h"
 
 /* Long enough for a store that is away for a moment; short enough that another server soon goes on with what a dead one
  * held. The epoch, not the lease, keeps two holders apart. */
@@ -16,6 +18,12 @@ static struct str settled_notice(const struct job *j, char room[NOTICE_BYTES])
 {
     snprintf(room, NOTICE_BYTES, "job %" PRId64, j->id);
     return str_of(room);
+}
+
+result job_tell_settled(struct db *db, const struct job *j, struct err *e)
+{
+    char room[NOTICE_BYTES];
+    return db_notify(db, settled_notice(j, room), e);
 }
 
 static result must_have_moved(int64_t changed, const struct job *j, struct err *e)
@@ -32,41 +40,58 @@ static result run_moving(struct db *db, const struct job *j, struct sql sql, str
     return must_have_moved(changed, j, e);
 }
 
-/* What is due, user-triggered first. A job whose account or system is busy is passed over. */
+/* Lanes to one domain, however many of its controllers are systems here. */
+enum { PER_DOMAIN = 2, ON_SYSTEM_COLUMN = JOB_COLUMN_COUNT, ON_DOMAIN_COLUMN };
+#define LEASED_ON_SYSTEM                                                                                               \
+    "(SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND o.leased_until > $1)"
+#define LEASED_ON_DOMAIN                                                                                               \
+    "(SELECT COUNT(*) FROM jobs o JOIN managed_accounts n ON n.id = o.account_id WHERE o.is_open = 1 AND "             \
+    "o.leased_until > $1 AND o.kind <> 'push' AND j.kind <> 'push' AND m.domain_name <> '' AND "                       \
+    "n.domain_name = m.domain_name)"
+
+/* What is due, user-triggered first. A job whose account, system or domain is busy is passed over; a push is another
+ * system's business, and neither waits for the account nor keeps it. */
 static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_system, size_t max, struct rows *ret,
                        struct err *e)
 {
     return db_query(
         db, a,
-        SQL("SELECT " JOB_COLUMNS " FROM " JOB_TABLES
-            " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check', 'audit') AND j.next_try_at <= $1 AND "
-            "j.leased_until <= $1"
-            " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1"
-            "                 AND o.id <> j.id AND o.leased_until > $1)"
-            " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND o.is_open = 1 AND "
-            "o.kind = 'change'"
-            "                 AND o.id <> j.id AND o.state <> 'queued')"
+        SQL("SELECT " JOB_COLUMNS ", " LEASED_ON_SYSTEM ", " LEASED_ON_DOMAIN " FROM " JOB_TABLES
+            " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check', 'audit', 'push') AND j.next_try_at <= $1 "
+            "AND "
+            "j.leased_until <= $1 AND " ENGINE_MAY_RUN_J
+            " AND (j.kind = 'push' OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND "
+            "                 o.is_open = 1 AND o.kind <> 'push' AND o.id <> j.id AND o.leased_until > $1))"
+            " AND (j.kind = 'push' OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND "
+            "                 o.is_open = 1 AND o.kind = 'change' AND o.id <> j.id AND o.state <> 'queued'))"
             " AND (j.kind <> 'change' OR j.state <> 'queued' OR NOT EXISTS (SELECT 1 FROM jobs o"
             "      WHERE o.account_id = j.account_id AND o.is_open = 1 AND o.kind = 'audit'))"
-            " AND (SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND "
-            "o.leased_until > $1) < $2"
+            " AND " LEASED_ON_SYSTEM " < $2 AND " LEASED_ON_DOMAIN " < $4"
             " ORDER BY CASE WHEN j.kind = 'audit' THEN 0 WHEN j.trigger_kind = 'caller' AND j.is_queued = 0 THEN 0 "
             "WHEN j.trigger_kind "
             "= 'caller' THEN 1 ELSE 2 END, j.id"
             " LIMIT $3",
-            P_INT(now), P_INT((int64_t)per_system), P_INT((int64_t)max)),
+            P_INT(now), P_INT((int64_t)per_system), P_INT((int64_t)max), P_INT(PER_DOMAIN)),
         ret, e);
 }
 
-static bool is_taken(const struct job *jobs, size_t n, const struct job *j, size_t per_system)
+static bool is_push_job(const struct job *j)
 {
-    size_t on_system = 0;
+    return str_equal(j->kind, S("push"));
+}
+
+/* Beside those that others hold, and what was just taken. */
+static bool is_busy(const struct job *jobs, size_t n, const struct job *j, size_t on_system, size_t on_domain,
+                    size_t per_system)
+{
     for (size_t i = 0; i < n; i++) {
-        if (jobs[i].account_id == j->account_id)
+        bool is_push = is_push_job(j) || is_push_job(&jobs[i]);
+        if (jobs[i].account_id == j->account_id && !is_push)
             return true;
         on_system += jobs[i].system_id == j->system_id;
+        on_domain += !is_push && j->domain_name.n && str_equal(jobs[i].domain_name, j->domain_name);
     }
-    return on_system >= per_system;
+    return on_system >= per_system || on_domain >= PER_DOMAIN;
 }
 
 result job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t per_system, struct job *ret,
@@ -77,7 +102,8 @@ result job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t
     TRY(due_jobs(db, a, now, per_system, max * 4, &r, e));
     for (size_t i = 0; i < r.n && *ret_n < max; i++) {
         struct job j = job_of(&r, i);
-        if (is_taken(ret, *ret_n, &j, per_system))
+        if (is_busy(ret, *ret_n, &j, (size_t)row_int(&r, i, ON_SYSTEM_COLUMN), (size_t)row_int(&r, i, ON_DOMAIN_COLUMN),
+                    per_system))
             continue;
         j.epoch++;
         j.leased_until = now + LEASE;
@@ -115,10 +141,11 @@ result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t 
 
 result job_set_state(struct db *db, const struct job *j, const char *state, struct err *e)
 {
-    return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = $3 WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
-                          P_INT(j->epoch), P_TEXT(str_of(state))),
-                      e);
+    TRY(run_moving(db, j,
+                   SQL("UPDATE jobs SET state = $3 WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
+                       P_INT(j->epoch), P_TEXT(str_of(state))),
+                   e));
+    return str_equal(str_of(state), S("resolving")) ? whole_child_moved(db, j->parent_id, clock_now(), e) : SUCCESS;
 }
 
 result job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
@@ -136,26 +163,34 @@ result job_try_later(struct db *db, const struct job *j, int64_t at, const char 
 result job_back_to_queue(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
                          struct err *e)
 {
-    return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = 'queued', sent_at = 0, next_try_at = $3, leased_until = 0, "
-                          "reason_code = $4, reason = $5, "
-                          "refusals = refusals + 1 WHERE id = $1 AND epoch = $2 AND is_open = 1",
-                          P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(str_of(reason_code)), P_TEXT(reason)),
-                      e);
+    TRY(run_moving(db, j,
+                   SQL("UPDATE jobs SET state = 'queued', sent_at = 0, next_try_at = $3, leased_until = 0, "
+                       "reason_code = $4, reason = $5, "
+                       "refusals = refusals + 1 WHERE id = $1 AND epoch = $2 AND is_open = 1",
+                       P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(str_of(reason_code)), P_TEXT(reason)),
+                   e));
+    return whole_child_moved(db, j->parent_id, clock_now(), e);
 }
 
 result job_settle(struct db *db, const struct job *j, const char *state, bool success, const char *reason_code,
                   struct str reason, int64_t now, struct err *e)
 {
-    char room[NOTICE_BYTES];
-    TRY(db_notify(db, settled_notice(j, room), e));
-    return run_moving(db, j,
-                      SQL("UPDATE jobs SET state = $3, is_open = 0, success = $4, reason_code = $5, reason = $6, "
-                          "settled_at = $7, leased_until = 0 "
-                          "WHERE id = $1 AND epoch = $2 AND is_open = 1",
-                          P_INT(j->id), P_INT(j->epoch), P_TEXT(str_of(state)), P_INT(success),
-                          P_TEXT(str_of(reason_code)), P_TEXT(reason), P_INT(now)),
-                      e);
+    TRY(job_tell_settled(db, j, e));
+    TRY(run_moving(db, j,
+                   SQL("UPDATE jobs SET state = $3, is_open = 0, success = $4, reason_code = $5, reason = $6, "
+                       "settled_at = $7, leased_until = 0 "
+                       "WHERE id = $1 AND epoch = $2 AND is_open = 1",
+                       P_INT(j->id), P_INT(j->epoch), P_TEXT(str_of(state)), P_INT(success),
+                       P_TEXT(str_of(reason_code)), P_TEXT(reason), P_INT(now)),
+                   e));
+    return success ? whole_child_done(db, j->parent_id, e) : whole_child_moved(db, j->parent_id, now, e);
+}
+
+static result parent_moved(struct db *db, int64_t id, int64_t now, struct err *e)
+{
+    int64_t parent_id;
+    TRY(db_insert(db, SQL("SELECT parent_id FROM jobs WHERE id = $1", P_INT(id)), &parent_id, "no such job", e));
+    return whole_child_moved(db, parent_id, now, e);
 }
 
 result job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, bool *ret_dropped, struct err *e)
@@ -175,7 +210,7 @@ result job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, 
                        P_INT(id)),
                    e));
     *ret_dropped = changed == 1;
-    return SUCCESS;
+    return changed == 1 ? parent_moved(db, id, now, e) : SUCCESS;
 }
 
 result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
@@ -183,7 +218,8 @@ result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
     int64_t changed = 0;
     TRY(db_run_counting(
         db,
-        SQL("UPDATE jobs SET next_try_at = $2 WHERE id = $1 AND is_open = 1 AND state IN ('queued', 'resolving')",
+        SQL("UPDATE jobs SET next_try_at = $2, is_held = 0 WHERE id = $1 AND is_open = 1 AND state IN ('queued', "
+            "'resolving')",
             P_INT(j->id), P_INT(now)),
         &changed, e));
     if (changed == 1)
@@ -225,10 +261,11 @@ result jobs_recover(struct db *db, struct arena *a, int64_t now, struct err *e)
     }
     TRY(db_query(db, a,
                  SQL("UPDATE jobs SET state = 'resolving', next_try_at = $1 WHERE is_open = 1 AND sent_at > 0 AND "
-                     "server = $2 AND "
-                     "leased_until = 0 RETURNING id",
+                     "server = $2 AND leased_until = 0 AND NOT (state = 'prepared' AND told <> '') RETURNING parent_id",
                      P_INT(now), P_TEXT(server)),
                  &r, e));
+    for (size_t i = 0; i < r.n; i++)
+        TRY(whole_child_moved(db, row_int(&r, i, 0), now, e));
     if (r.n)
         log_warning("%zu changes were under way when the server stopped; the resolver settles them now", r.n);
     return SUCCESS;

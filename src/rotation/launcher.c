@@ -26,7 +26,7 @@ struct launcher {
     pthread_mutex_t lock;
 };
 
-static const char *const kinds[] = {"ssh"};
+static const char *const kinds[] = {"ssh", "activedirectory", "ldap", "mysql", "postgresql", "controlroom"};
 
 static bool is_kind(const char *kind)
 {

@@ -17,6 +17,11 @@ struct host_key {
 struct target_address {
     struct str name, address; /* address: numeric, resolved and checked by the caller */
     int64_t port, timeout_s;
+    struct str instance, domain; /* "" where the target has none */
+};
+
+struct target_account {  /* as the target calls it */
+    struct str name, dn; /* dn: of a directory; "" else */
 };
 
 struct login_secret { /* a password, or a private key with its passphrase */
@@ -32,8 +37,9 @@ struct functional_login {
 struct check_result {
     struct host_key host_key; /* also filled when the call fails for a host key */
     bool can_change, can_compare, can_install_keys, has_fence;
-    struct str scheme; /* "$y$", "$6$" */
-    int64_t fence_s;
+    struct str scheme;      /* "$y$", "$6$" */
+    int64_t fence_s;        /* with has_fence: the change is over by itself after so many seconds */
+    struct str fence_token; /* names the functional session, which line_fence can end; "" else */
     struct str text;
 };
 
@@ -41,7 +47,7 @@ enum login_word { LOGIN_ACCEPTED, LOGIN_MUST_CHANGE, LOGIN_DENIED, LOGIN_LOCKED,
 
 enum change_part { CHANGE_PASSWORD, CHANGE_ADD_KEY, CHANGE_REMOVE_KEY };
 struct change_request {
-    struct str account;
+    struct target_account account;
     enum change_part part;
     struct secret *password; /* CHANGE_PASSWORD */
     struct str public_key;   /* CHANGE_ADD_KEY, CHANGE_REMOVE_KEY */
@@ -57,15 +63,24 @@ bool line_is_broken(const struct line *l);
 
 /* Errors of all calls: UNREACHABLE (nothing was sent to the target; e->word holds the protocol's code, such as
  * "host_key_unknown"), REFUSED (the target said no), UNCERTAIN (change only: sent, or the connector died), INVALID.
- * Only line_change ever returns UNCERTAIN. */
+ * Only line_change and line_push ever return UNCERTAIN. */
 RESULT line_check(struct line *l, const struct target_address *target, const struct host_key *keys, size_t key_count,
-                  const struct functional_login *functional, struct str account, struct arena *a,
+                  const struct functional_login *functional, struct target_account account, struct arena *a,
                   struct check_result *ret, struct err *e);
 RESULT line_change(struct line *l, const struct change_request *change, struct err *e);
-RESULT line_login(struct line *l, struct str account, const struct login_secret *secret, enum login_word *ret,
-                  struct err *e);
-RESULT line_compare(struct line *l, struct str account, const struct secret *password, struct str public_key,
+RESULT line_login(struct line *l, struct target_account account, const struct login_secret *secret,
+                  enum login_word *ret, struct err *e);
+RESULT line_compare(struct line *l, struct target_account account, const struct secret *password, struct str public_key,
                     bool *ret_match, struct err *e);
+struct line_end {
+    struct str user, login_name;      /* an auto-login there, or */
+    struct str credential, attribute; /* an attribute's value */
+};
+/* After line_check, with a functional session: store the value there. UNCERTAIN as of line_change. */
+RESULT line_push(struct line *l, const struct line_end *end, const struct secret *value, struct err *e);
+/* After line_check, with a functional session of its own: end the session that this fence_token of another process
+ * names. On success it is over, and changes nothing any more. */
+RESULT line_fence(struct line *l, struct str token, struct err *e);
 RESULT line_inspect_key(struct line *l, const struct secret *private_key, const struct secret *passphrase,
                         struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e);
 RESULT line_make_key(struct line *l, struct str type, int64_t size, struct arena *a, struct secret **ret_private,

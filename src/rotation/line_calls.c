@@ -27,6 +27,11 @@ static void write_login_secret(struct line *l, struct json_writer *w, const stru
     line_write_secret(l, w, "passphrase", s->passphrase);
 }
 
+static struct str text_or_empty(struct str s)
+{
+    return str_is_set(s) ? s : S("");
+}
+
 static void write_target(struct json_writer *w, const struct target_address *target)
 {
     json_key(w, S("target"));
@@ -37,7 +42,15 @@ static void write_target(struct json_writer *w, const struct target_address *tar
     json_write_int(w, target->port);
     json_key(w, S("timeout_s"));
     json_write_int(w, target->timeout_s);
+    line_write_text(w, "instance", text_or_empty(target->instance));
+    line_write_text(w, "domain", text_or_empty(target->domain));
     json_object_end(w);
+}
+
+static void write_account(struct json_writer *w, struct target_account account)
+{
+    line_write_text(w, "account", account.name);
+    line_write_text(w, "dn", text_or_empty(account.dn));
 }
 
 static void write_host_keys(struct json_writer *w, const struct host_key *keys, size_t n)
@@ -68,7 +81,7 @@ static void write_functional(struct line *l, struct json_writer *w, const struct
 }
 
 RESULT line_check(struct line *l, const struct target_address *target, const struct host_key *keys, size_t key_count,
-                  const struct functional_login *functional, struct str account, struct arena *a,
+                  const struct functional_login *functional, struct target_account account, struct arena *a,
                   struct check_result *ret, struct err *e)
 {
     if (functional && functional->is_set)
@@ -78,7 +91,7 @@ RESULT line_check(struct line *l, const struct target_address *target, const str
     write_target(&w, target);
     write_host_keys(&w, keys, key_count);
     write_functional(l, &w, functional);
-    line_write_text(&w, "account", account);
+    write_account(&w, account);
     struct line_reply reply = {0};
     result done = line_exchange(l, &w, LINE_ASKS, line_call_seconds(l), a, &reply, e);
     if (reply.host_key)
@@ -92,6 +105,7 @@ RESULT line_check(struct line *l, const struct target_address *target, const str
         .has_fence = str_equal(reply.fence, S("timeout")),
         .scheme = reply.scheme,
         .fence_s = reply.fence_s,
+        .fence_token = str_equal(reply.fence, S("session")) ? reply.fence_token : S(""),
         .text = reply.text,
     };
     return SUCCESS;
@@ -106,7 +120,7 @@ RESULT line_change(struct line *l, const struct change_request *change, struct e
     TRY(check_secret(change->current, "current", e));
     TRY(check_secret(change->current_key, "current key", e));
     struct json_writer w = line_begin(l, "change");
-    line_write_text(&w, "account", change->account);
+    write_account(&w, change->account);
     line_write_text(&w, "part", str_of(parts[change->part]));
     line_write_text(&w, "method", change->current || change->current_key ? S("self") : S("functional"));
     if (change->part == CHANGE_PASSWORD)
@@ -135,32 +149,59 @@ static RESULT read_login_word(struct str word, enum login_word *ret, struct err 
     return FAIL_AS(e, UNREACHABLE, "unsent", "the connector's answer to a login has no known word");
 }
 
-RESULT line_login(struct line *l, struct str account, const struct login_secret *secret, enum login_word *ret,
-                  struct err *e)
+RESULT line_login(struct line *l, struct target_account account, const struct login_secret *secret,
+                  enum login_word *ret, struct err *e)
 {
     AUTOFREE(arena) a = arena_new();
     TRY(check_login_secret(secret, e));
     struct json_writer w = line_begin(l, "login");
-    line_write_text(&w, "account", account);
+    write_account(&w, account);
     write_login_secret(l, &w, secret);
     struct line_reply reply = {0};
     TRY(line_exchange(l, &w, LINE_ASKS, line_call_seconds(l), a, &reply, e));
     return read_login_word(reply.result, ret, e);
 }
 
-RESULT line_compare(struct line *l, struct str account, const struct secret *password, struct str public_key,
+RESULT line_compare(struct line *l, struct target_account account, const struct secret *password, struct str public_key,
                     bool *ret_match, struct err *e)
 {
     AUTOFREE(arena) a = arena_new();
     TRY(check_secret(password, "password", e));
     struct json_writer w = line_begin(l, "compare");
-    line_write_text(&w, "account", account);
+    write_account(&w, account);
     line_write_secret(l, &w, "password", password);
     line_write_text(&w, "public_key", public_key);
     struct line_reply reply = {0};
     TRY(line_exchange(l, &w, LINE_ASKS, line_call_seconds(l), a, &reply, e));
     *ret_match = reply.match;
     return SUCCESS;
+}
+
+RESULT line_push(struct line *l, const struct line_end *end, const struct secret *value, struct err *e)
+{
+    AUTOFREE(arena) a = arena_new();
+    if (!secret_is_utf8(value))
+        return FAIL(e, INVALID, "the value is not UTF-8");
+    struct json_writer w = line_begin(l, "push");
+    json_key(&w, S("end"));
+    json_object_begin(&w);
+    line_write_text(&w, "user", text_or_empty(end->user));
+    line_write_text(&w, "login_name", text_or_empty(end->login_name));
+    line_write_text(&w, "credential", text_or_empty(end->credential));
+    line_write_text(&w, "attribute", text_or_empty(end->attribute));
+    json_object_end(&w);
+    line_write_secret(l, &w, "value", value);
+    struct line_reply reply = {0};
+    return line_exchange(l, &w, LINE_CHANGES, line_call_seconds(l), a, &reply, e);
+}
+
+RESULT line_fence(struct line *l, struct str token, struct err *e)
+{
+    AUTOFREE(arena) a = arena_new();
+    struct json_writer w = line_begin(l, "fence");
+    line_write_text(&w, "token", token);
+    struct line_reply reply = {0};
+    return line_exchange(l, &w, LINE_ASKS, line_call_seconds(l), a, &reply, e);
 }
 
 RESULT line_inspect_key(struct line *l, const struct secret *private_key, const struct secret *passphrase,

@@ -7,7 +7,7 @@
 struct line_reply {
     int64_t id, protocol, fence_s;
     bool ok, can_change, can_compare, can_install_keys, match, encrypted;
-    struct str code, text, connector, scheme, fence, result, public_key;
+    struct str code, text, connector, scheme, fence, fence_token, result, public_key;
     struct secret *private_key;
     struct host_key *host_key;
 };

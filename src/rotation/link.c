@@ -2,7 +2,7 @@
 #include "rotation/link.h"
 
 #include "accounts/request.h"
-#include "rotation/link_row.h"
+#include "rotation/follower.h"
 
 #include "vault/auto_login.h"
 
@@ -15,6 +15,8 @@ static result deny_account_side(struct err *e)
 
 static result deny_far_side(const struct link *l, struct err *e)
 {
+    if (l->far.system_id)
+        return FAIL(e, DENIED, "You need the role AAE_Admin, or membership in Administrators");
     if (l->user_id)
         return FAIL(e, DENIED, "You need the role AAE_Admin");
     return FAIL(e, DENIED, "You need to own the credential, with the right to create standard attributes");
@@ -64,6 +66,8 @@ static result check_auto_login(struct db *db, struct arena *a, const struct link
 
 static result check_end(struct db *db, struct arena *a, const struct link *l, bool replace, struct err *e)
 {
+    if (l->far.system_id)
+        return follower_check(db, a, l, e);
     return l->user_id ? check_auto_login(db, a, l, replace, e) : check_attribute(db, a, l, replace, e);
 }
 
@@ -80,6 +84,12 @@ static result activate(struct db *db, struct arena *a, const struct keyring *key
     TRY(link_seal_row(db, a, keys, l, e));
     if (!account.current_version)
         return FAIL(e, CONFLICT, "The account has no credential yet");
+    if (l->far.system_id) {
+        struct secret *value;
+        TRY(link_part(db, a, keys, l, account.current_version, &value, e));
+        if (!value)
+            return FAIL(e, CONFLICT, "The account has no %.*s to push", STR_ARG(l->part));
+    }
     return link_copy(db, a, keys, l, account.current_version, now, e);
 }
 
@@ -113,35 +123,52 @@ static result insert_offer(struct db *db, struct arena *a, const struct caller *
                            int64_t now, int64_t *ret_id, struct err *e)
 {
     bool needs_approval;
+    int64_t follower = 0;
     TRY(access_policy_needs_approval(db, a, o->account_id, &needs_approval, e));
+    if (o->far.system_id)
+        TRY(follower_make(db, a, o, &follower, e));
     return db_insert(
         db,
         SQL("INSERT INTO links (account_id, part, attribute_id, user_id, release, state, needs_approval, may_replace, "
             "offered_by, offered_at, mac) "
             "VALUES ($1, $2, $3, $4, $5, 'offered', $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id",
-            P_INT(o->account_id), P_TEXT(o->part), P_INT(o->attribute_id), P_INT(o->user_id), P_TEXT(o->release),
-            P_INT(needs_approval), P_INT(o->replace), P_INT(who->user_id), P_INT(now), P_BLOB(S(""))),
+            P_INT(o->account_id), P_TEXT(o->part), P_INT(follower ? -follower : o->attribute_id), P_INT(o->user_id),
+            P_TEXT(o->release), P_INT(needs_approval), P_INT(o->replace), P_INT(who->user_id), P_INT(now),
+            P_BLOB(S(""))),
         ret_id, "This end has a link already", e);
+}
+
+/* The link that has this end; 0: none. */
+static result find_end(struct db *db, struct arena *a, const struct link_offer *o, int64_t *ret, struct err *e)
+{
+    struct rows r;
+    if (o->far.system_id)
+        return follower_find(db, a, o, ret, e);
+    TRY(db_query(
+        db, a,
+        SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = $2", P_INT(o->attribute_id), P_INT(o->user_id)),
+        &r, e));
+    *ret = r.n ? row_int(&r, 0, 0) : 0;
+    return SUCCESS;
 }
 
 /* The same end and part again: the release as given. Another account's link there: CONFLICT. */
 static result offer_again(struct db *db, struct arena *a, const struct keyring *keys, const struct link_offer *o,
                           int64_t *ret_id, struct err *e)
 {
-    struct rows r;
-    *ret_id = 0;
-    TRY(db_query(
-        db, a,
-        SQL("SELECT id FROM links WHERE attribute_id = $1 AND user_id = $2", P_INT(o->attribute_id), P_INT(o->user_id)),
-        &r, e));
-    if (!r.n)
-        return SUCCESS;
     struct link_row row;
-    TRY(link_load(db, a, row_int(&r, 0, 0), &row, e));
+    int64_t present;
+    *ret_id = 0;
+    TRY(find_end(db, a, o, &present, e));
+    if (!present)
+        return SUCCESS;
+    TRY(link_load(db, a, present, &row, e));
     if (row.link.account_id != o->account_id || !str_equal(row.link.part, o->part))
         return FAIL(e, CONFLICT, "This end has a link already");
     TRY(link_check_row(a, keys, &row, e));
     row.link.release = o->release;
+    if (row.link.far.system_id)
+        TRY(follower_check(db, a, &row.link, e));
     TRY(db_run(db, SQL("UPDATE links SET release = $2 WHERE id = $1", P_INT(row.link.id), P_TEXT(o->release)), e));
     *ret_id = row.link.id;
     return link_seal_row(db, a, keys, &row.link, e);
@@ -251,7 +278,6 @@ result link_resume(struct db *db, struct arena *a, const struct keyring *keys, c
 {
     struct link_row row;
     bool is_account_side;
-    (void)now;
     TRY(link_get(db, a, who, id, &row.link, e));
     TRY(link_load(db, a, id, &row, e));
     TRY(link_account_side(db, a, who, row.link.account_id, &is_account_side, e));
@@ -262,6 +288,8 @@ result link_resume(struct db *db, struct arena *a, const struct keyring *keys, c
         return SUCCESS;
     row.link.state = S("active");
     TRY(db_run(db, SQL("UPDATE links SET state = 'active' WHERE id = $1", P_INT(id)), e));
+    if (row.link.far.behind_since)
+        TRY(follower_turn(db, &row.link, now, e));
     link_note(db, a, &row.link, "link.resume", STR_ABSENT);
     return link_seal_row(db, a, keys, &row.link, e);
 }
@@ -271,7 +299,6 @@ result link_suspend_account(struct db *db, struct arena *a, const struct keyring
 {
     struct link_row *rows;
     size_t n;
-    (void)now;
     TRY(link_load_account(db, a, account_id, &rows, &n, e));
     for (size_t i = 0; i < n; i++) {
         if (!str_equal(rows[i].link.state, S("active")))
@@ -280,6 +307,8 @@ result link_suspend_account(struct db *db, struct arena *a, const struct keyring
         rows[i].link.state = S("suspended");
         TRY(db_run(db, SQL("UPDATE links SET state = 'suspended' WHERE id = $1", P_INT(rows[i].link.id)), e));
         TRY(link_seal_row(db, a, keys, &rows[i].link, e));
+        if (rows[i].link.far.system_id)
+            TRY(follower_stop(db, &rows[i].link, "the link is suspended", now, e));
         link_note(db, a, &rows[i].link, "link.suspend", STR_ABSENT);
     }
     return SUCCESS;

@@ -6,15 +6,22 @@
 #include "crypto/keyring.h"
 #include "identity/user.h"
 
+/* An end on another server (follower.h); system_id 0: the end is here. */
+struct far_end {
+    int64_t id, system_id, behind_since, last_try_at;
+    struct str user, credential, attribute, last_text;
+};
 struct link {
     int64_t id, account_id, attribute_id, user_id, credential_id, offered_by, offered_at, accepted_by, accepted_at,
         approved_by, version, turned_at, last_read_at;
     struct str part, release, state, system_name, account_name, end_name;
     bool needs_approval, may_replace;
     struct list waits_for; /* of struct str: "accept", "approve" */
+    struct far_end far;
 };
 struct link_offer {
     int64_t account_id, attribute_id, user_id;
+    struct far_end far;
     struct str part, release;
     bool replace;
 };
@@ -35,11 +42,11 @@ RESULT link_approve(struct db *db, struct arena *a, const struct keyring *keys, 
                     struct str reason, int64_t now, struct link *ret, struct err *e);
 RESULT link_resume(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
                    int64_t now, struct err *e);
-/* Compared inside the server in constant time. CONFLICT when not active. */
+/* Compared inside the server in constant time. CONFLICT when not active, or when the end is on another server. */
 RESULT link_verify(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
                    bool *ret_equal, int64_t *ret_version, struct err *e);
-/* Either side alone; erases the copy in this transaction; queues a change when it was read and the account is
- * auto-managed. */
+/* Either side alone; erases the copy in this transaction (one on another server stays); queues a change when it was
+ * read and the account is auto-managed. */
 RESULT link_end(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
                 int64_t now, struct err *e);
 /* The user is about to be deleted: links to his auto-login and the offers that he made end (keyturn-api 2.2). */
@@ -60,6 +67,8 @@ RESULT link_audience(struct db *db, struct arena *a, const struct link *l, struc
 RESULT link_count(struct db *db, struct arena *a, int64_t account_id, int64_t *ret, struct err *e);
 RESULT link_suspend_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now,
                             struct err *e); /* Terminate (passwordsafe-api 7.8) */
+/* CONFLICT while links push to this system. */
+RESULT link_may_delete_system(struct db *db, struct arena *a, int64_t system_id, struct err *e);
 /* The keeper that main gives to the vault. */
 struct keeper;
 const struct keeper *link_keeper(const struct keyring *keys);

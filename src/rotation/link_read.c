@@ -18,14 +18,15 @@ result link_count(struct db *db, struct arena *a, int64_t account_id, int64_t *r
     return SUCCESS;
 }
 
-/* Holders of Account Management see every link; others those whose far side they are. */
+/* Holders of Account Management see every link; others those whose far side they are. (Administrators are among the
+ * former.) */
 static void narrow_to_sides(struct builder *b, const struct caller *who)
 {
     if (rights_have(&who->rights, ACCOUNT_MANAGEMENT, LEVEL_READ))
         return;
     builder_add(b, " AND (c.owner_id = ");
     builder_param(b, P_INT(who->user_id));
-    builder_add(b, who->rights.is_aae_admin ? " OR l.user_id > 0)" : ")");
+    builder_add(b, who->rights.is_aae_admin ? " OR l.user_id > 0 OR l.attribute_id < 0)" : ")");
 }
 
 result link_list(struct db *db, struct arena *a, const struct caller *who, int64_t account_id, struct str state,

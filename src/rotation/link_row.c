@@ -39,7 +39,15 @@ struct link_row link_of(struct arena *a, const struct rows *r, size_t i)
                      .account_name = row_text(r, i, 17),
                      .end_name = row_text(r, i, 18),
                      .needs_approval = row_flag(r, i, 19),
-                     .may_replace = row_flag(r, i, 20)};
+                     .may_replace = row_flag(r, i, 20),
+                     .far = {.id = row_int(r, i, 22),
+                             .system_id = row_int(r, i, 23),
+                             .behind_since = row_int(r, i, 24),
+                             .last_try_at = row_int(r, i, 25),
+                             .user = row_text(r, i, 26),
+                             .credential = row_text(r, i, 27),
+                             .attribute = row_text(r, i, 28),
+                             .last_text = row_text(r, i, 29)}};
     l.waits_for = what_it_waits_for(a, &l);
     return (struct link_row){.link = l, .mac = row_blob(r, i, 21)};
 }
@@ -68,12 +76,24 @@ result link_load_account(struct db *db, struct arena *a, int64_t account_id, str
     return SUCCESS;
 }
 
+/* Of a follower also where it goes: nothing for a link whose end is here, whose MAC stays what it was. */
+static struct str far_message(struct arena *a, const struct link *l)
+{
+    const struct far_end *f = &l->far;
+    if (!f->system_id)
+        return S("");
+    return arena_printf(a, "|%" PRId64 "|%" PRId64 "|%zu:%.*s|%zu:%.*s|%.*s", f->id, f->system_id, f->user.n,
+                        STR_ARG(f->user), f->credential.n, STR_ARG(f->credential), STR_ARG(f->attribute));
+}
+
 static struct str mac_message(struct arena *a, const struct link *l)
 {
-    return arena_printf(
-        a, "keyturn/link/1|%" PRId64 "|%" PRId64 "|%.*s|%" PRId64 "|%" PRId64 "|%.*s|%.*s|%d|%" PRId64 "|%" PRId64,
-        l->id, l->account_id, STR_ARG(l->part), l->attribute_id, l->user_id, STR_ARG(l->release), STR_ARG(l->state),
-        l->needs_approval, l->accepted_by, l->approved_by);
+    struct str far = far_message(a, l);
+    return arena_printf(a,
+                        "keyturn/link/1|%" PRId64 "|%" PRId64 "|%.*s|%" PRId64 "|%" PRId64 "|%.*s|%.*s|%d|%" PRId64
+                        "|%" PRId64 "%.*s",
+                        l->id, l->account_id, STR_ARG(l->part), l->attribute_id, l->user_id, STR_ARG(l->release),
+                        STR_ARG(l->state), l->needs_approval, l->accepted_by, l->approved_by, STR_ARG(far));
 }
 
 result link_seal_row(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, struct err *e)
@@ -123,8 +143,8 @@ result link_account_side(struct db *db, struct arena *a, const struct caller *wh
 result link_far_side(struct db *db, struct arena *a, const struct caller *who, const struct link *l, bool *ret,
                      struct err *e)
 {
-    if (l->user_id) {
-        *ret = who->rights.is_aae_admin;
+    if (l->user_id || l->far.system_id) {
+        *ret = who->rights.is_aae_admin || (l->far.system_id && who->rights.is_administrator);
         return SUCCESS;
     }
     struct link_end end;

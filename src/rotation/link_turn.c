@@ -2,12 +2,12 @@
 #include "audit/audit.h"
 #include "rotation/attempt.h"
 #include "rotation/change.h"
-#include "rotation/link_row.h"
+#include "rotation/follower.h"
 #include "rotation/version.h"
 #include "vault/auto_login.h"
 
-static result part_of(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
-                      struct secret **ret, struct err *e)
+result link_part(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
+                 struct secret **ret, struct err *e)
 {
     struct login_secret opened;
     if (str_equal(l->part, S("username"))) {
@@ -24,7 +24,7 @@ static result part_of(struct db *db, struct arena *a, const struct keyring *keys
     return SUCCESS;
 }
 
-static result login_name(struct db *db, struct arena *a, const struct link *l, struct str *ret, struct err *e)
+result link_login_name(struct db *db, struct arena *a, const struct link *l, struct str *ret, struct err *e)
 {
     struct rows r;
     TRY(db_query_one(db, a, SQL("SELECT domain_name, name FROM managed_accounts WHERE id = $1", P_INT(l->account_id)),
@@ -38,12 +38,14 @@ result link_copy(struct db *db, struct arena *a, const struct keyring *keys, con
                  int64_t now, struct err *e)
 {
     struct secret *value;
-    TRY(part_of(db, a, keys, l, number, &value, e));
+    if (l->far.system_id)
+        return follower_turn(db, l, now, e);
+    TRY(link_part(db, a, keys, l, number, &value, e));
     if (!value)
         return FAIL(e, CONFLICT, "The account has no %.*s to copy", STR_ARG(l->part));
     if (l->user_id) {
         struct str name;
-        TRY(login_name(db, a, l, &name, e));
+        TRY(link_login_name(db, a, l, &name, e));
         TRY(auto_login_keep(db, a, keys, l->user_id, l->id, name, value, now, e));
     } else {
         TRY(value_keep(db, a, keys, l->attribute_id, l->id, value, now, e));
@@ -97,10 +99,12 @@ result link_verify(struct db *db, struct arena *a, const struct keyring *keys, c
     TRY(link_load(db, a, id, &row, e));
     if (!str_equal(row.link.state, S("active")))
         return FAIL(e, CONFLICT, "The link is not active, but %.*s", STR_ARG(row.link.state));
+    if (row.link.far.system_id)
+        return FAIL(e, CONFLICT, "What another server holds cannot be compared from here; see the link's follower");
     TRY(link_check_row(a, keys, &row, e));
     TRY(account_get(db, a, row.link.account_id, clock_now(), &account, e));
     TRY(open_copy(db, a, keys, &row.link, &copy, e));
-    TRY(part_of(db, a, keys, &row.link, account.current_version, &original, e));
+    TRY(link_part(db, a, keys, &row.link, account.current_version, &original, e));
     *ret_equal = secret_equal(copy, original) && row.link.version == account.current_version;
     *ret_version = row.link.version;
     link_note(db, a, &row.link, "link.verify", *ret_equal ? S("equal") : S("different"));
@@ -117,8 +121,11 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
     TRY(account_get(db, a, l->account_id, now, &account, e));
     if (!l->last_read_at || !account.auto_management)
         return SUCCESS;
-    struct change_wish w = {
-        .account_id = l->account_id, .update_system = true, .is_queued = true, .trigger = "unlink", .by = by};
+    struct change_wish w = {.account_id = account.parent_account_id ? account.parent_account_id : l->account_id,
+                            .update_system = true,
+                            .is_queued = true,
+                            .trigger = "unlink",
+                            .by = by};
     result asked = change_ask(db, a, keys, &w, now, &job, &why);
     if (is_ok(asked))
         return SUCCESS;
@@ -135,13 +142,15 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
 result link_remove(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by,
                    int64_t now, struct err *e)
 {
-    if (!str_equal(l->state, S("offered"))) {
+    if (!str_equal(l->state, S("offered")) && !l->far.system_id) {
         if (l->user_id)
             TRY(auto_login_erase_kept(db, l->user_id, l->id, e));
         else
             TRY(value_erase_kept(db, l->attribute_id, l->id, e));
     }
     TRY(db_run(db, SQL("DELETE FROM links WHERE id = $1", P_INT(l->id)), e));
+    if (l->far.system_id)
+        TRY(follower_forget(db, l, now, e));
     link_note(db, a, l, "link.unlink", STR_ABSENT);
     return queue_change(db, a, keys, l, by, now, e);
 }

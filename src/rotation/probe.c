@@ -19,7 +19,7 @@ result probe_compare(struct attempt *t, const struct secret *password, enum seen
     if (!t->check.can_compare || !password)
         return SUCCESS;
     bool matches;
-    TRY(line_compare(t->line, t->account.name, password, STR_ABSENT, &matches, e));
+    TRY(line_compare(t->line, t->who, password, STR_ABSENT, &matches, e));
     *ret = matches ? SEEN_LIVE : SEEN_NOT;
     return SUCCESS;
 }
@@ -36,7 +36,7 @@ result probe_login(struct attempt *t, const struct login_secret *secret, enum se
     bool costs = !secret->private_key;
     if (costs)
         TRY(attempt_write(t, spend, e));
-    TRY(line_login(t->line, t->account.name, secret, ret_word, e));
+    TRY(line_login(t->line, t->who, secret, ret_word, e));
     *ret = is_right(*ret_word) ? SEEN_LIVE : SEEN_NOT;
     if (costs && *ret == SEEN_LIVE)
         TRY(attempt_write(t, refund, e));

@@ -4,7 +4,7 @@
 
 enum { FORMER_MAX = 7, UNUSABLE_TRIES = 4 };
 
-/* Wait out the attempt that may still be under way. */
+/* When the attempt that may still be under way is over by itself. */
 static int64_t fence_ends(const struct attempt *t)
 {
     int64_t seconds = t->system.timeout_s;
@@ -144,15 +144,42 @@ static result resolve_key(struct attempt *t, struct err *why, struct err *e)
     return seen == SEEN_LIVE ? settle_proved(t, e) : settle_unusable(t, e);
 }
 
+static bool has_session_fence(const struct attempt *t)
+{
+    return str_starts(t->job.fence, S(FENCE_SESSION));
+}
+
+/* The attempt under way is ended through a session of our own. *ret_wait_until: nothing on the target is looked at
+ * before; a session that may still be alive, stopped as it is, has no longest life. 0: it is over. */
+static result end_session(struct attempt *t, int64_t *ret_wait_until, struct err *e)
+{
+    struct err why = {0};
+    *ret_wait_until = 0;
+    if (!has_session_fence(t) || !t->functional.is_set)
+        return SUCCESS;
+    struct str token = str_sub(t->job.fence, sizeof(FENCE_SESSION) - 1, t->job.fence.n);
+    result ended = line_fence(t->line, token, &why);
+    TRY(attempt_step(t, "fenced", is_ok(ended), is_ok(ended) ? S("") : str_of(why.text), e));
+    if (is_ok(ended))
+        return SUCCESS;
+    bool may_live = ended.code == UNREACHABLE && !attempt_has_word(&why, "elevation_denied");
+    *ret_wait_until = may_live ? next_try(t) : fence_ends(t) > clock_now() ? fence_ends(t) : 0;
+    return SUCCESS;
+}
+
 result run_resolve(struct attempt *t, struct err *e)
 {
     struct err why = {0};
-    int64_t fence = fence_ends(t);
-    if (fence > clock_now())
+    int64_t fence = fence_ends(t), wait_until;
+    bool may_end_it = has_session_fence(t) && t->functional.is_set;
+    if (fence > clock_now() && !may_end_it)
         return settle_unknown(t, "waiting until the attempt under way is certainly over", fence, e);
     result r = attempt_connect(t, &why);
     if (!is_ok(r))
         return settle_unknown(t, why.text, next_try_after(t, &why), e);
+    TRY(end_session(t, &wait_until, e));
+    if (wait_until)
+        return settle_unknown(t, "the attempt under way is not ended yet", wait_until, e);
     if (t->proof == PROOF_COMPARE && !t->check.can_compare)
         return settle_unknown(t,
                               "only its verifier can prove this account, and the functional account cannot read it now",

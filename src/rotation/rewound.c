@@ -3,6 +3,7 @@
 #include "rotation/attempt.h"
 
 #include "base/log.h"
+#include "rotation/follower.h"
 #include "rotation/keepsake.h"
 
 result rotation_rewound(struct keepsakes *keepsakes, struct db *db, struct arena *a, const struct keyring *keys,
@@ -25,6 +26,7 @@ result rotation_rewound(struct keepsakes *keepsakes, struct db *db, struct arena
             " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = m.id AND o.is_open = 1 AND o.kind = 'audit')",
             P_INT(now), P_TEXT(db_server(db))),
         &made, e));
+    TRY(follower_turn_all(db, a, now, e));
     log_warning("rotation: %" PRId64
                 " accounts are compared with their systems; %zu passwords that the store had lost were "
                 "put back",

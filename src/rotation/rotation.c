@@ -3,13 +3,17 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "audit/audit.h"
 #include "base/log.h"
 #include "rotation/attempt.h"
+#include "rotation/engine.h"
 
-enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, WORKERS_MAX = 64 };
+enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, QUIET_DEFAULT_S = 60, WORKERS_MAX = ROTATION_LANES_MAX };
+enum { LENT_TIMES = 4 }; /* so many threads for each lane */
 #define LOOK_AGAIN_MS 500
+#define LENT_AFTER    (3 * SECONDS)
 
 struct rotation {
     struct rotation_config config;
@@ -19,13 +23,18 @@ struct rotation {
     pthread_cond_t wake, work;
     struct job waiting[WORKERS_MAX]; /* claimed, not yet taken by a worker; ids and epochs only */
     size_t waiting_count;
-    int64_t running[WORKERS_MAX]; /* jobs in the workers' hands */
+    int64_t running[WORKERS_MAX]; /* jobs in the workers' hands, */
+    int64_t since[WORKERS_MAX];   /* and since when; monotonic */
     size_t running_count;
-    unsigned idle;
+    unsigned lanes;
     bool is_woken;
     atomic_bool is_stopping;
     struct rotation_stats stats;
 };
+
+const int64_t rotation_stale_bounds_us[STALE_BOUNDS] = {1000,    2000,    5000,     10000,    20000,
+                                                        50000,   100000,  200000,   500000,   1000000,
+                                                        2000000, 5000000, 10000000, 20000000, 60000000};
 
 /* ---- a worker ---- */
 
@@ -38,6 +47,8 @@ static result run_job(struct attempt *t, struct err *e)
         return run_check(t, e);
     if (str_equal(t->job.kind, S("audit")))
         return run_audit(t, e);
+    if (str_equal(t->job.kind, S("push")))
+        return run_push(t, e);
     return run_change(t, e);
 }
 
@@ -53,6 +64,8 @@ static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, str
     if (!is_ok(got))
         return;
     *ret_settled = !j.is_open;
+    if (str_equal(j.kind, S("push")))
+        return;
     pthread_mutex_lock(&r->lock);
     r->stats.proved += str_equal(j.state, S("done"));
     r->stats.refused += str_equal(j.state, S("refused"));
@@ -61,19 +74,42 @@ static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, str
     pthread_mutex_unlock(&r->lock);
 }
 
+static void count_stale(struct rotation *r, int64_t stale_us)
+{
+    size_t i = 0;
+    while (i < STALE_BOUNDS && stale_us > rotation_stale_bounds_us[i])
+        i++;
+    pthread_mutex_lock(&r->lock);
+    r->stats.stale[i]++;
+    r->stats.stale_us += stale_us;
+    pthread_mutex_unlock(&r->lock);
+}
+
+struct giving_back {
+    const struct job *job;
+    int64_t after;
+};
+
 static result try_soon(struct db *db, void *argument, struct err *e)
 {
-    const struct job *j = argument;
-    return job_try_later(db, j, clock_now() + 5 * SECONDS, "internal",
+    const struct giving_back *g = argument;
+    return job_try_later(db, g->job, clock_now() + g->after, "internal",
                          S("interrupted by the store or a fault of the server; see its log"), e);
 }
 
-/* A fault of ours: the job keeps its state, and is looked at again in a moment (or when the lease ends). */
-static void give_back(struct attempt *t, const struct err *why)
+/* A fault of ours: the job keeps its state, and is looked at again in a moment. A store that is away is waited for: the
+ * lease would end later than it comes back. */
+static void give_back(const struct rotation *r, struct attempt *t, const struct err *why)
 {
     struct err e;
+    struct giving_back g = {.job = &t->job, .after = why->code == BUSY ? 1 * SECONDS : 5 * SECONDS};
     log_warning("job %" PRId64 " stopped: %s; it is tried again", t->job.id, why->text);
-    if (!is_ok(writer_do(t->config->writer, try_soon, &t->job, &e)))
+    result given = writer_do(t->config->writer, try_soon, &g, &e);
+    while (given.code == BUSY && !r->is_stopping) {
+        usleep(LOOK_AGAIN_MS * 1000);
+        given = writer_do(t->config->writer, try_soon, &g, &e);
+    }
+    if (!is_ok(given))
         log_error("job %" PRId64 ": %s; it waits until its lease ends", t->job.id, e.text);
 }
 
@@ -87,7 +123,9 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
     if (done.code == CONFLICT)
         log_info("job %" PRId64 ": %s", claimed->id, e.text);
     else if (!is_ok(done))
-        give_back(&t, &e);
+        give_back(r, &t, &e);
+    if (t.stale_us > 0)
+        count_stale(r, t.stale_us);
     bool is_settled;
     count_outcome(r, claimed->id, db, a, &is_settled);
     if (is_settled)
@@ -98,14 +136,13 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
 static bool take_waiting(struct rotation *r, struct job *ret)
 {
     pthread_mutex_lock(&r->lock);
-    r->idle++;
     pthread_cond_signal(&r->wake);
     while (r->waiting_count == 0 && !r->is_stopping)
         pthread_cond_wait(&r->work, &r->lock);
-    r->idle--;
     bool has_one = r->waiting_count > 0 && !r->is_stopping;
     if (has_one) {
         *ret = r->waiting[0];
+        r->since[r->running_count] = clock_monotonic();
         r->running[r->running_count++] = ret->id;
         memmove(r->waiting, r->waiting + 1, --r->waiting_count * sizeof *r->waiting);
         r->stats.started++;
@@ -120,8 +157,11 @@ static void forget_running(struct rotation *r, int64_t job_id)
     size_t i = 0;
     while (i < r->running_count && r->running[i] != job_id)
         i++;
-    if (i < r->running_count)
-        r->running[i] = r->running[--r->running_count];
+    if (i < r->running_count) {
+        r->since[i] = r->since[--r->running_count];
+        r->running[i] = r->running[r->running_count];
+    }
+    r->is_woken = true;
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -156,19 +196,41 @@ static result claim_due(struct db *db, void *argument, struct err *e)
     return job_claim(db, c->a, clock_now(), c->max, c->r->config.per_system, c->jobs, &c->n, e);
 }
 
+/* A job that takes long waits for its target, which may be dead: its lane is lent to another meanwhile. */
+static size_t room_of(const struct rotation *r)
+{
+    int64_t now = clock_monotonic();
+    size_t taken = r->waiting_count, threads = r->waiting_count + r->running_count;
+    for (size_t i = 0; i < r->running_count; i++)
+        taken += r->since[i] + LENT_AFTER > now;
+    size_t most = LENT_TIMES * r->lanes < WORKERS_MAX ? LENT_TIMES * r->lanes : WORKERS_MAX;
+    size_t lanes = r->lanes > taken ? r->lanes - taken : 0;
+    return threads >= most ? 0 : lanes < most - threads ? lanes : most - threads;
+}
+
+static void *worker_main(void *argument);
+
+/* The lock is held. */
+static void start_worker(struct rotation *r)
+{
+    if (pthread_create(&r->workers[r->worker_count], NULL, worker_main, r) != 0)
+        die("cannot start a worker thread");
+    r->worker_count++;
+}
+
 static size_t wait_for_room(struct rotation *r)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += LOOK_AGAIN_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&r->lock);
-    while (!r->is_stopping && !(r->is_woken && r->idle > r->waiting_count))
+    while (!r->is_stopping && !(r->is_woken && room_of(r) > 0))
         if (pthread_cond_timedwait(&r->wake, &r->lock, &until) != 0)
             break;
     r->is_woken = false;
-    size_t room = r->idle > r->waiting_count ? r->idle - r->waiting_count : 0;
+    size_t room = room_of(r);
     pthread_mutex_unlock(&r->lock);
     return room;
 }
@@ -179,7 +241,9 @@ static void hand_out(struct rotation *r, const struct claim *c)
     for (size_t i = 0; i < c->n; i++)
         r->waiting[r->waiting_count++] =
             (struct job){.id = c->jobs[i].id, .epoch = c->jobs[i].epoch, .account_id = c->jobs[i].account_id};
-    r->is_woken = r->is_woken || c->n == c->max;
+    r->is_woken = r->is_woken || c->n > 0;
+    while (r->worker_count < r->running_count + r->waiting_count)
+        start_worker(r);
     pthread_cond_broadcast(&r->work);
     pthread_mutex_unlock(&r->lock);
 }
@@ -192,11 +256,12 @@ static bool is_anything_due(struct db *db, struct arena *a)
     int64_t now = clock_now();
     if (!is_ok(db_snapshot(db, &e)))
         return false;
-    result r = db_query(db, a,
-                        SQL("SELECT id FROM jobs WHERE is_open = 1 AND next_try_at <= $1 AND leased_until <= $1 AND "
-                            "kind IN ('change', 'test', 'check', 'audit') LIMIT 1",
-                            P_INT(now)),
-                        &rows, &e);
+    result r =
+        db_query(db, a,
+                 SQL("SELECT j.id FROM jobs j WHERE j.is_open = 1 AND j.next_try_at <= $1 AND j.leased_until <= $1 "
+                     "AND j.kind IN ('change', 'test', 'check', 'audit', 'push') AND " ENGINE_MAY_RUN_J " LIMIT 1",
+                     P_INT(now)),
+                 &rows, &e);
     db_snapshot_end(db);
     return is_ok(r) && rows.n > 0;
 }
@@ -247,6 +312,16 @@ static result recover(struct db *db, void *argument, struct err *e)
     return jobs_recover(db, argument, clock_now(), e);
 }
 
+/* A wait of half a second stays one when the clock is put back by a day. */
+static void init_wake(struct rotation *r)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 result rotation_start(const struct rotation_config *config, struct rotation **ret, struct err *e)
 {
     struct arena *a = arena_new();
@@ -258,15 +333,15 @@ result rotation_start(const struct rotation_config *config, struct rotation **re
         die("out of memory");
     r->config = *config;
     r->config.per_system = config->per_system ? config->per_system : PER_SYSTEM_DEFAULT;
-    r->worker_count = config->workers ? config->workers : WORKERS_DEFAULT;
-    if (r->worker_count > WORKERS_MAX)
-        r->worker_count = WORKERS_MAX;
+    r->config.quiet_s = config->quiet_s ? config->quiet_s : QUIET_DEFAULT_S;
+    r->lanes = config->workers ? config->workers : WORKERS_DEFAULT;
+    if (r->lanes > WORKERS_MAX)
+        r->lanes = WORKERS_MAX;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->wake, NULL);
+    init_wake(r);
     pthread_cond_init(&r->work, NULL);
-    for (unsigned i = 0; i < r->worker_count; i++)
-        if (pthread_create(&r->workers[i], NULL, worker_main, r) != 0)
-            die("cannot start a worker thread");
+    while (r->worker_count < r->lanes)
+        start_worker(r);
     if (pthread_create(&r->dispatcher, NULL, dispatcher_main, r) != 0)
         die("cannot start the dispatcher thread");
     *ret = r;

@@ -7,6 +7,7 @@
 #include "rotation/launcher.h"
 
 struct rotation;
+enum { ROTATION_LANES_MAX = 64 };
 struct keepsakes; /* what was sent last: lives longer than an engine does */
 struct keepsakes *keepsakes_new(void);
 void keepsakes_free(struct keepsakes *k);
@@ -18,6 +19,7 @@ struct rotation_config {
     struct keepsakes *keepsakes;
     unsigned workers;    /* lanes; 0: 8 */
     unsigned per_system; /* lanes to one target; 0: 2 */
+    unsigned quiet_s;    /* how far the server keeps from the last clear read of a password; 0: 60 */
     bool
         loopback_allowed; /* every listener is on loopback: targets on loopback may be dialled (passwordsafe-api 8.5) */
     void (*on_settled)(void *context, int64_t job_id); /* the job has ended, or its outcome is known to be unknown */
@@ -36,15 +38,22 @@ RESULT rotation_renew(struct rotation *r, struct db *db, struct arena *a, int64_
  * before anything is changed there, and what `keepsakes` (NULL: nothing) still has is put back. On the writer. */
 RESULT rotation_rewound(struct keepsakes *keepsakes, struct db *db, struct arena *a, const struct keyring *keys,
                         int64_t now, struct err *e);
-/* Once a second, on one server of a store: schedules, ends of requests, parents of finished jobs. On the writer. */
-RESULT rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made_jobs,
-                     struct err *e);
+/* Once a second, on one server of a store: schedules, tests, ends of requests, parents of finished jobs. On the writer.
+ * `now` is the clockwork's. */
+struct clockwork;
+RESULT rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, const struct clockwork *clockwork,
+                     int64_t now, bool *ret_made_jobs, struct err *e);
 /* For key files that a caller sent: parsed in a connector process of its own, not here. Blocks some 10 ms. INVALID with
  * the reason. */
 RESULT rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase,
                             struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e);
+/* How long readers still got the old password: from the target's acknowledgement (or, where that was lost, from the
+ * sending of the change) to the commit that made the new one current. */
+enum { STALE_BOUNDS = 15 };
+extern const int64_t rotation_stale_bounds_us[STALE_BOUNDS];
 struct rotation_stats {
     uint64_t started, proved, refused, unknown, drifted;
-    int64_t unknown_oldest_at;
+    uint64_t stale[STALE_BOUNDS + 1]; /* changes by the first bound that they did not exceed; the rest in the last */
+    int64_t stale_us;                 /* all of them together */
 };
 struct rotation_stats rotation_stats(struct rotation *r);

@@ -5,9 +5,9 @@
 #include "audit/audit.h"
 #include "base/log.h"
 #include "crypto/random.h"
-
-enum { REFUSALS_MAX = 5 };
-#define RETRY_AFTER (15 * MINUTES)
+#include "rotation/agent.h"
+#include "rotation/engine.h"
+#include "rotation/synced.h"
 
 struct ending {
     struct attempt *t;
@@ -34,6 +34,7 @@ static result write_proved(struct db *db, void *argument, struct err *e)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
     TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, t->job.made_by, now,
                      e));
+    TRY(synced_proved(db, t->arena, t->config->keys, &t->job, now, e));
     return job_note(db, t->arena, &t->job, "done", true, S(""), now, e);
 }
 
@@ -49,8 +50,7 @@ static void remove_old_key(struct attempt *t)
     if (!is_ok(r) || !before.key_is_ours || before.public_key.n == 0 ||
         str_equal(before.public_key, t->candidate_public))
         return;
-    struct change_request remove = {
-        .account = t->account.name, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
+    struct change_request remove = {.account = t->who, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
     r = line_change(t->line, &remove, &e);
     struct err store;
     if (!is_ok(attempt_step(t, "old key removed", is_ok(r), is_ok(r) ? S("") : str_of(e.text), &store)))
@@ -61,6 +61,7 @@ result settle_proved(struct attempt *t, struct err *e)
 {
     struct ending x = {.t = t};
     TRY(writer_do(t->config->writer, write_proved, &x, e));
+    t->stale_us = t->acknowledged_at ? clock_monotonic() - t->acknowledged_at : clock_now() - t->job.sent_at;
     remove_old_key(t);
     return SUCCESS;
 }
@@ -95,16 +96,30 @@ static int64_t with_jitter(int64_t wait)
     return wait - wait / 8 + (int64_t)random_below((uint32_t)(wait / 4 / 1000 + 1)) * 1000;
 }
 
+/* As configured (passwordsafe-api 8.4); a synced account follows until it is there. */
+static result write_refused(struct db *db, void *argument, struct err *e)
+{
+    struct ending *x = argument;
+    const struct job *j = &x->t->job;
+    struct engine_rules rules;
+    TRY(engine_rules_get(db, x->t->arena, &rules, e));
+    bool is_last = rules.retries && j->refusals + 1 >= rules.retries && !j->parent_version;
+    if (j->is_queued && is_last)
+        log_warning("job %" PRId64 ": refused %" PRId64 " times, and not tried again: %.*s", j->id, rules.retries,
+                    STR_ARG(x->reason));
+    if (!j->is_queued || is_last)
+        return write_ending(db, x, e);
+    x->at = clock_now() + with_jitter(rules.retry_minutes * MINUTES);
+    return write_later(db, x, e);
+}
+
 result settle_refused(struct attempt *t, const struct err *why, struct err *e)
 {
     struct ending x = {.t = t,
                        .state = "refused",
                        .code = why->word ? why->word : "refused",
                        .reason = arena_str(t->arena, str_of(why->text))};
-    if (!t->job.is_queued || t->job.refusals + 1 >= REFUSALS_MAX)
-        return writer_do(t->config->writer, write_ending, &x, e);
-    x.at = clock_now() + with_jitter(RETRY_AFTER);
-    return writer_do(t->config->writer, write_later, &x, e);
+    return writer_do(t->config->writer, write_refused, &x, e);
 }
 
 result settle_drift(struct attempt *t, const char *why, struct err *e)
@@ -154,6 +169,7 @@ static result write_tested(struct db *db, void *argument, struct err *e)
         TRY(turn_mark_proved(db, t->arena, t->account.id, t->account.current_version, t->proved_how, now, e));
     else
         TRY(turn_mark_lost(db, t->account.id, t->account.current_version, false, e));
+    TRY(agent_tested(db, t, x->success, now, e));
     return job_note(db, t->arena, &t->job, x->state, x->success, x->reason, now, e);
 }
 

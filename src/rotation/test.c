@@ -1,6 +1,6 @@
 /* rotation/test.c: jobs that change nothing on the target: a Test of the stored credential, and a check of what can
  * prove it. */
-#include "rotation/attempt.h"
+#include "rotation/agent.h"
 
 static result not_tested(struct attempt *t, const struct err *why, struct err *e)
 {
@@ -39,6 +39,14 @@ static result test_login(struct attempt *t, const struct login_secret *password,
     return settle_tested(t, seen == SEEN_LIVE, TURN_BY_LOGIN, e);
 }
 
+/* Where a wrong password and no way in look alike, and where a login has shown a wrong one already: a day's test must
+ * not count up to a lock-out. */
+static bool is_login_wasted(const struct attempt *t)
+{
+    bool is_known = str_equal(t->account.state, S("mismatch")) || str_equal(t->account.state, S("drift"));
+    return t->proof == PROOF_COMPARE || str_equal(t->account.proof, S("none")) || is_known;
+}
+
 static result test_password(struct attempt *t, struct err *e)
 {
     struct login_secret password = {.password = t->current.password};
@@ -49,6 +57,11 @@ static result test_password(struct attempt *t, struct err *e)
         return not_tested(t, &why, e);
     if (seen == SEEN_NOT)
         return settle_tested(t, false, TURN_BY_COMPARE, e);
+    if (seen == SEEN_LIVE && agent_is_asking(&t->job))
+        return settle_tested(t, true, TURN_BY_COMPARE, e);
+    if (seen == SEEN_CANNOT_TELL && agent_is_asking(&t->job) && is_login_wasted(t))
+        return settle_plain(t, false, "cannot_tell", S("the verifier cannot be read, and a login would tell nothing"),
+                            e);
     if (seen == SEEN_CANNOT_TELL)
         return test_login(t, &password, e);
     r = probe_find_proof(t, &why);

@@ -3,40 +3,17 @@
 #include "accounts/request.h"
 #include "accounts/schedule.h"
 #include "audit/audit.h"
-#include "rotation/attempt.h"
-#include "rotation/change.h"
+#include "rotation/agent.h"
+#include "rotation/clockwork.h"
+#include "rotation/engine.h"
+#include "rotation/glass.h"
 #include "rotation/rotation.h"
+#include "rotation/synced.h"
 
 enum { SLICE = 100 };
 /* Later than this it is not "the schedule fired" but a clock that jumped or a server that slept: the account waits for
  * its next date. */
 #define MISSED_AFTER (7 * DAYS)
-
-static result queue_change(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id,
-                           const char *trigger, int64_t now, bool *ret_made, struct err *e)
-{
-    struct job open;
-    TRY(job_open_change(db, a, account_id, &open, e));
-    if (open.id)
-        return SUCCESS;
-    struct change_wish w = {
-        .account_id = account_id, .update_system = true, .is_queued = true, .trigger = trigger, .by = 0};
-    int64_t job;
-    struct err why;
-    result asked = change_ask(db, a, keys, &w, now, &job, &why);
-    if (is_ok(asked)) {
-        *ret_made = true;
-        return SUCCESS;
-    }
-    /* What is wrong with this account alone must not keep the clock from the others. */
-    if (asked.code != INVALID && asked.code != NOT_FOUND && !attempt_has_word(&why, "link_broken")) {
-        *e = why;
-        return asked;
-    }
-    audit_note(db, "account.change.skipped", false, (struct audit_object){"account", account_id, STR_ABSENT},
-               account_id, str_of(why.text));
-    return SUCCESS;
-}
 
 static result next_date(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
 {
@@ -47,8 +24,15 @@ static result next_date(struct db *db, struct arena *a, int64_t account_id, int6
         db, SQL("UPDATE managed_accounts SET next_change_at = $2 WHERE id = $1", P_INT(account_id), P_INT(next)), e);
 }
 
-static result fire_schedule(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
-                            struct err *e)
+static const char *why_skipped(const struct clockwork *clockwork, int64_t due_at, int64_t now)
+{
+    if (due_at + MISSED_AFTER < now)
+        return "its date passed more than 7 days ago";
+    return clockwork_has_skipped(clockwork, due_at) ? "its date was passed by a jump of the clock" : NULL;
+}
+
+static result fire_schedule(struct db *db, struct arena *a, const struct keyring *keys,
+                            const struct clockwork *clockwork, int64_t now, bool *ret_made, struct err *e)
 {
     struct rows r;
     TRY(db_query(db, a,
@@ -59,11 +43,12 @@ static result fire_schedule(struct db *db, struct arena *a, const struct keyring
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
         int64_t id = row_int(&r, i, 0);
-        if (row_int(&r, i, 1) + MISSED_AFTER < now)
+        const char *why = why_skipped(clockwork, row_int(&r, i, 1), now);
+        if (why)
             audit_note(db, "account.change.skipped", false, (struct audit_object){"account", id, STR_ABSENT}, id,
-                       S("its date passed more than 7 days ago"));
+                       str_of(why));
         else
-            TRY(queue_change(db, a, keys, id, "schedule", now, ret_made, e));
+            TRY(change_start(db, a, keys, id, "schedule", now, ret_made, e));
         TRY(next_date(db, a, id, now, e));
     }
     return SUCCESS;
@@ -76,7 +61,7 @@ static result settle_requests(struct db *db, struct arena *a, const struct keyri
     size_t n;
     TRY(request_settle(db, a, now, &accounts, &n, e));
     for (size_t i = 0; i < n; i++)
-        TRY(queue_change(db, a, keys, accounts[i], "release", now, ret_made, e));
+        TRY(change_start(db, a, keys, accounts[i], "release", now, ret_made, e));
     return SUCCESS;
 }
 
@@ -85,22 +70,50 @@ static result settle_parents(struct db *db, struct arena *a, int64_t now, struct
     struct rows r;
     return db_query(
         db, a,
-        SQL("UPDATE jobs SET is_open = 0, state = 'done', success = 1, settled_at = $1 WHERE kind = 'system' AND "
+        SQL("UPDATE jobs SET is_open = 0, state = CASE WHEN reason_code = 'stopped' THEN 'dropped' ELSE 'done' END, "
+            "success = CASE WHEN reason_code = 'stopped' THEN 0 ELSE 1 END, settled_at = $1 WHERE kind = 'system' AND "
             "is_open = 1 "
             "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_id = jobs.id AND c.is_open = 1) RETURNING id",
             P_INT(now)),
         &r, e);
 }
 
-result rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made_jobs,
-                     struct err *e)
+/* Times that a clock which was ahead has written, and that would now be waited for. A lease lasts half a minute, and no
+ * wait of a job more than twice the one between retries, or an hour. */
+static result mend_times(struct db *db, struct arena *a, int64_t now, struct err *e)
+{
+    struct engine_rules rules;
+    TRY(engine_rules_get(db, a, &rules, e));
+    int64_t wait = rules.retry_minutes * 2 * MINUTES;
+    TRY(db_run(db,
+               SQL("UPDATE jobs SET sent_at = CASE WHEN sent_at > $1 THEN $1 ELSE sent_at END, "
+                   "leased_until = CASE WHEN leased_until > $2 THEN $2 ELSE leased_until END, "
+                   "put_off_since = CASE WHEN put_off_since > $1 THEN $1 ELSE put_off_since END, "
+                   "next_try_at = CASE WHEN next_try_at > $3 THEN $1 ELSE next_try_at END WHERE is_open = 1 AND "
+                   "(sent_at > $1 OR leased_until > $2 OR put_off_since > $1 OR next_try_at > $3)",
+                   P_INT(now), P_INT(now + MINUTES), P_INT(now + (wait > HOURS ? wait : HOURS))),
+               e));
+    TRY(db_run(db, SQL("UPDATE login_budgets SET window_at = $1 WHERE window_at > $1", P_INT(now)), e));
+    return db_run(db,
+                  SQL("UPDATE managed_accounts SET next_test_at = 0 WHERE check_password = 1 AND next_test_at > $1",
+                      P_INT(now + 2 * DAYS)),
+                  e);
+}
+
+result rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, const struct clockwork *clockwork,
+                     int64_t now, bool *ret_made_jobs, struct err *e)
 {
     audit_act(db, (struct audit_actor){
                       .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
     *ret_made_jobs = false;
+    if (clockwork->has_gone_back)
+        TRY(mend_times(db, a, now, e));
     if (keyring_is_open(keys)) {
-        TRY(fire_schedule(db, a, keys, now, ret_made_jobs, e));
+        TRY(fire_schedule(db, a, keys, clockwork, now, ret_made_jobs, e));
         TRY(settle_requests(db, a, keys, now, ret_made_jobs, e));
+        TRY(glass_settle(db, a, keys, now, ret_made_jobs, e));
+        TRY(synced_catch_up(db, a, keys, now, ret_made_jobs, e));
+        TRY(agent_tick(db, a, now, ret_made_jobs, e));
     }
     return settle_parents(db, a, now, e);
 }

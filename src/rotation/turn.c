@@ -52,9 +52,10 @@ static result move_standings(struct db *db, int64_t account_id, int64_t number, 
 static result move_account(struct db *db, const struct managed_account *account, int64_t number, enum turn_proof proof,
                            int64_t now, struct err *e)
 {
-    int64_t next = account->auto_management ? schedule_next(account->change_frequency_type,
-                                                            account->change_frequency_days, account->change_time, now)
-                                            : 0;
+    bool has_dates = account->auto_management && !account->parent_account_id;
+    int64_t next = has_dates ? schedule_next(account->change_frequency_type, account->change_frequency_days,
+                                             account->change_time, now)
+                             : 0;
     bool is_proved = proof != TURN_STORED_ONLY;
     return db_run(
         db,
@@ -104,4 +105,9 @@ result turn_mark_lost(struct db *db, int64_t account_id, int64_t number, bool is
                       "($2 = 'drift' OR state <> 'drift')",
                       P_INT(account_id), P_TEXT(is_drift ? S("drift") : S("mismatch")), P_INT(number)),
                   e);
+}
+
+result turn_mark_unverified(struct db *db, int64_t account_id, struct err *e)
+{
+    return db_run(db, SQL("UPDATE managed_accounts SET state = 'unverified' WHERE id = $1", P_INT(account_id)), e);
 }

@@ -71,20 +71,35 @@ RESULT attributes_may_change(struct db *db, struct arena *a, const struct creden
 
 /* ---- the rows ---- */
 
-static RESULT insert(struct db *db, const struct caller *who, int64_t credential_id, const struct wanted *w,
-                     int64_t now, struct err *e)
+static RESULT insert(struct db *db, struct arena *a, const struct caller *who, int64_t credential_id,
+                     const struct wanted *w, int64_t now, struct attribute *ret, struct err *e)
 {
     struct str description = str_is_set(w->change->description) ? w->change->description : S("");
-    int64_t id;
-    return db_insert(
-        db,
+    struct rows rows;
+    TRY(db_query(
+        db, a,
         SQL("INSERT INTO attributes (credential_id, name, name_key, description, user_provided, masked, password_flag,"
             " created_by, created_at, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $9)"
-            " ON CONFLICT (credential_id, name_key) DO NOTHING RETURNING id",
+            " ON CONFLICT (credential_id, name_key) DO NOTHING RETURNING id, credential_id, name, description,"
+            " user_provided, masked, password_flag, version, created_by, created_at, updated_by, updated_at",
             P_INT(credential_id), P_TEXT(w->name), P_TEXT(w->key), P_TEXT(description),
             P_INT(w->change->user_provided.value), P_INT(or_stored(w->change->masked, false)),
             P_INT(or_stored(w->change->password_flag, false)), P_INT(who->user_id), P_INT(now)),
-        &id, "Two attributes have the same name", e);
+        &rows, e));
+    if (rows.n == 0)
+        return FAIL(e, CONFLICT, "Two attributes have the same name");
+    *ret = attribute_of_row(&rows, 0);
+    return SUCCESS;
+}
+
+RESULT attributes_insert(struct db *db, struct arena *a, const struct caller *who, int64_t credential_id,
+                         const struct wanted_list *wanted, int64_t now, struct list *ret, struct err *e)
+{
+    struct attribute *made = arena_array(a, struct attribute, wanted->n);
+    for (size_t i = 0; i < wanted->n; i++)
+        TRY(insert(db, a, who, credential_id, &wanted->at[i], now, &made[i], e));
+    *ret = (struct list){.at = made, .n = wanted->n, .is_set = true};
+    return SUCCESS;
 }
 
 static bool is_changed(const struct wanted *w, struct str description)
@@ -142,7 +157,8 @@ RESULT attributes_write(struct db *db, struct arena *a, const struct caller *who
             TRY(free_name(db, a, &wanted->at[i], e));
     for (size_t i = 0; i < wanted->n; i++) {
         const struct wanted *w = &wanted->at[i];
-        TRY(w->present ? update(db, who, w, now, e) : insert(db, who, c->id, w, now, e));
+        struct attribute made;
+        TRY(w->present ? update(db, who, w, now, e) : insert(db, a, who, c->id, w, now, &made, e));
     }
     return SUCCESS;
 }

@@ -6,7 +6,12 @@
 #define CREDENTIAL_COLUMNS                                                                                             \
     "c.id, c.name, c.description, c.owner_id, COALESCE(c.locker_id, 0), c.version, c.created_by, c.created_at,"        \
     " c.updated_by, c.updated_at"
+/* The same of a row that was just inserted: reading it back would be in the way of every other server that makes one.
+ */
+#define CREDENTIAL_RETURNED                                                                                            \
+    "id, name, description, owner_id, COALESCE(locker_id, 0), version, created_by, created_at, updated_by, updated_at"
 struct credential credential_of_row(const struct rows *rows, size_t row);
+struct attribute attribute_of_row(const struct rows *rows, size_t row); /* of the ATTRIBUTE_COLUMNS */
 /* Without a look at who asks, and without its attributes. NOT_FOUND. */
 RESULT credential_load(struct db *db, struct arena *a, int64_t id, struct credential *ret, struct err *e);
 /* As credential_get, but for the holders of `updateany` too, whose right to values knows no locker. */
@@ -40,6 +45,9 @@ RESULT attributes_are_permitted(const struct caller *who, const struct wanted_li
 /* Nothing that holds a value is removed or made of the other kind, nothing linked is unmasked: CONFLICT. */
 RESULT attributes_may_change(struct db *db, struct arena *a, const struct credential *c,
                              const struct wanted_list *wanted, struct err *e);
+/* Write those of a new credential; what comes back is as it would be read. CONFLICT: two have the same name. */
+RESULT attributes_insert(struct db *db, struct arena *a, const struct caller *who, int64_t credential_id,
+                         const struct wanted_list *wanted, int64_t now, struct list *ret, struct err *e);
 /* Write it all. */
 RESULT attributes_write(struct db *db, struct arena *a, const struct caller *who, const struct credential *c,
                         const struct wanted_list *wanted, int64_t now, struct err *e);

@@ -95,9 +95,9 @@ RESULT credential_reach(struct db *db, struct arena *a, const struct caller *who
 /* ---- making ---- */
 
 RESULT credential_create(struct db *db, struct arena *a, const struct caller *who, const struct credential_change *with,
-                         int64_t now, int64_t *ret_id, struct err *e)
+                         int64_t now, struct credential *ret, struct err *e)
 {
-    struct credential c = {0};
+    struct rows rows;
     struct str name = with->name, description = str_is_set(with->description) ? with->description : S("");
     struct wanted_list wanted;
     TRY(check_name("name", &name, e));
@@ -105,15 +105,18 @@ RESULT credential_create(struct db *db, struct arena *a, const struct caller *wh
     TRY(attributes_check(a, with->attributes, &wanted, e));
     TRY(attributes_are_permitted(who, &wanted, e));
     TRY(attributes_are_distinct(&wanted, e));
-    TRY(db_insert(db,
-                  SQL("INSERT INTO credentials (name, name_key, description, description_key, owner_id, created_by,"
-                      " created_at, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5, $5, $6, $5, $6)"
-                      " ON CONFLICT (name_key) DO NOTHING RETURNING id",
-                      P_TEXT(name), P_TEXT(text_key(a, name)), P_TEXT(description), P_TEXT(text_key(a, description)),
-                      P_INT(who->user_id), P_INT(now)),
-                  &c.id, "A credential with this name exists already", e));
-    TRY(attributes_write(db, a, who, &c, &wanted, now, e));
-    *ret_id = c.id;
+    TRY(db_query(db, a,
+                 SQL("INSERT INTO credentials (name, name_key, description, description_key, owner_id, created_by,"
+                     " created_at, updated_by, updated_at) VALUES ($1, $2, $3, $4, $5, $5, $6, $5, $6)"
+                     " ON CONFLICT (name_key) DO NOTHING RETURNING " CREDENTIAL_RETURNED,
+                     P_TEXT(name), P_TEXT(text_key(a, name)), P_TEXT(description), P_TEXT(text_key(a, description)),
+                     P_INT(who->user_id), P_INT(now)),
+                 &rows, e));
+    if (rows.n == 0)
+        return FAIL(e, CONFLICT, "A credential with this name exists already");
+    struct credential c = credential_of_row(&rows, 0);
+    TRY(attributes_insert(db, a, who, c.id, &wanted, now, &c.attributes, e));
+    *ret = c;
     return SUCCESS;
 }
 

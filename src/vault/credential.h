@@ -48,7 +48,7 @@ struct credential_change {
 };
 /* DENIED (standard attributes need CREATE_STANDARD), INVALID, CONFLICT. */
 RESULT credential_create(struct db *db, struct arena *a, const struct caller *who, const struct credential_change *with,
-                         int64_t now, int64_t *ret_id, struct err *e);
+                         int64_t now, struct credential *ret, struct err *e);
 /* Who may update at all, and is the credential in a state for it? 404, 403, 409 of the locker, before the body is
  * looked at. */
 RESULT credential_may_update(struct db *db, struct arena *a, const struct caller *who, int64_t id,

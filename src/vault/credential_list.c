@@ -26,7 +26,7 @@ const struct column credential_columns[] = {
     "t.id, t.credential_id, t.name, t.description, t.user_provided, t.masked, t.password_flag, t.version,"             \
     " t.created_by, t.created_at, t.updated_by, t.updated_at"
 
-static struct attribute attribute_of_row(const struct rows *rows, size_t row)
+struct attribute attribute_of_row(const struct rows *rows, size_t row)
 {
     return (struct attribute){
         .id = row_int(rows, row, 0),

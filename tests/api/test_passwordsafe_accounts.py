@@ -108,7 +108,7 @@ def test_bad_changes(boss, people, system, body):
     assert account.show() == before
 
 
-NOT_ENFORCED = ["LoginAccountFlag", "ChangeServicesFlag", "RestartServicesFlag", "ChangeTasksFlag", "CheckPasswordFlag", "ResetPasswordOnMismatchFlag", "ChangeIISAppPoolFlag",
+NOT_ENFORCED = ["LoginAccountFlag", "ChangeServicesFlag", "RestartServicesFlag", "ChangeTasksFlag", "ChangeIISAppPoolFlag",
                 "RestartIISAppPoolFlag", "ChangeWindowsAutoLogonFlag", "ChangeComPlusFlag", "ChangeDComFlag", "ChangeSComFlag"]
 
 

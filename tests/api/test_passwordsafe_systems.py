@@ -245,7 +245,7 @@ BAD = [{"PlatformID": None}, {"PlatformID": 987654}, {"Timeout": -1}, {"SshKeyEn
        {"ReleaseDuration": 200, "MaxReleaseDuration": 100}, {"AutoManagementFlag": True}, {"AutoManagementFlag": True, "FunctionalAccountID": 987654}, {"ElevationCommand": "su -c"},
        {"ChangeFrequencyType": "daily"}, {"ChangeFrequencyType": "xdays", "ChangeFrequencyDays": 0}, {"ChangeFrequencyType": "xdays", "ChangeFrequencyDays": 1000}, {"ChangeTime": "24:00"},
        {"ChangeTime": "2:00"}, {"ChangeTime": "02:60"}, {"Port": 65536}, {"ContactEmail": "x" * 1001}, {"Description": "x" * 256}, {"HostName": "x" * 129}, {"HostName": ""},
-       {"IPAddress": "nonsense"}, {"DnsName": "x" * 256}, {"EntityTypeID": None}, {"EntityTypeID": 2}, {"EntityTypeID": 9}]
+       {"IPAddress": "nonsense"}, {"DnsName": "x" * 256}, {"EntityTypeID": None}, {"EntityTypeID": 4}, {"EntityTypeID": 9}]
 
 
 @pytest.mark.parametrize("body", BAD, ids=lambda b: json.dumps(b)[:60])
@@ -261,7 +261,7 @@ def test_a_functional_account_of_another_platform(boss, people):
     assert "FunctionalAccountID" in refused(boss.post("/Workgroups/1/ManagedSystems", body), 400)
 
 
-NOT_ENFORCED = {"CheckPasswordFlag": True, "ResetPasswordOnMismatchFlag": "true", "UseSSL": 1, "IsApplicationHost": True, "LoginAccountID": 5, "ApplicationHostID": 5, "RemoteClientType": "EPM"}
+NOT_ENFORCED = {"UseSSL": 1, "IsApplicationHost": True, "LoginAccountID": 5, "ApplicationHostID": 5, "RemoteClientType": "EPM"}
 
 
 @pytest.mark.parametrize("name", NOT_ENFORCED)

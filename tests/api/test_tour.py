@@ -224,6 +224,27 @@ def test_states_and_host_keys_on_a_real_host(world, host):
     assert boss.own("DELETE", f"{keys}/{seen[0]['id']}").status_code == 204 and ok(boss.own("GET", keys))["items"] == []
 
 
+def test_what_is_told_about_a_change_that_went_astray(world, tmp_path):
+    from drifting import SETUP, account_on, into_drift
+    from ssh_host import SshHost
+    boss = world.boss
+    with SshHost(tmp_path / "astray", setup=SETUP) as astray:
+        accounts = [account_on(world.boss_ps, astray, name) for name in ("u1", "u2", "u3")]
+        jobs = [into_drift(boss, account, other=canary(f"set by somebody else on {account.name}"), candidate=canary(f"candidate of {account.name}")) for account in accounts]
+        assert boss.own("PUT", "/engine", {"stopped": True, "reason": "tour"}).json()["stopped"] is True
+        assert boss.own("POST", f"/jobs/{jobs[0]['id']}/set-again").status_code == 409 and ok(boss.own("GET", "/engine"))["reason"] == "tour"
+        assert ok(boss.own("PUT", "/engine", {"stopped": False}))["stopped"] is False
+        assert ok(boss.own("POST", f"/jobs/{jobs[0]['id']}/set-again"))["state"] == "done" and accounts[0].test() is True
+        live = canary("typed by hand")
+        astray.set_password("u2", live)
+        assert boss.own("POST", f"/jobs/{jobs[1]['id']}/adopt", {"password": canary("typed wrongly")}).status_code == 400
+        assert ok(boss.own("POST", f"/jobs/{jobs[1]['id']}/adopt", {"password": live}))["state"] == "done" and accounts[1].password() == live
+        assert ok(boss.own("POST", f"/jobs/{jobs[2]['id']}/abandon", {"reason": "the tour gives it up"}))["state"] == "abandoned"
+        glass = {"version": 2, "reason": "the tour looks at it"}
+        seen = ok(world.server.controlroom().own("POST", f"/managed-accounts/{accounts[2].id}/break-glass", glass))
+        assert seen["version"] == 2 and seen["privateKey"] is None and astray.has_password("u3", seen["password"]) is False
+
+
 def test_first_use_does_not_pin_beside_a_key_that_was_approved_meanwhile(world, host):
     """An account is taken on, which looks at the host in the background; at once somebody approves the key he was told of."""
     for number in range(8):
@@ -290,6 +311,15 @@ def test_places_systems_and_accounts(world):
     assert ok(ps.put(f"/ManagedAccounts/{made[0]}", {"Description": "y"}))["Description"] == "y" == ok(ps.get(f"/ManagedAccounts/{made[0]}"))["Description"]
     assert [row["ManagedAccountID"] for row in ok(ps.get(f"/ManagedSystems/{system}/ManagedAccounts"))] == made
     assert ok(ps.get("/ManagedAccounts?systemName=tour01&accountName=t2"))["AccountId"] == made[1]
+    synced = f"/ManagedAccounts/{made[0]}/SyncedAccounts"
+    for number in made[1:]:
+        shown = ok(ps.post(f"{synced}/{number}"), 201)
+        assert (shown["ManagedAccountID"], shown["ParentAccountID"], shown["IsSubscribedAccount"]) == (number, made[0], True)
+    assert [row["ManagedAccountID"] for row in ok(ps.get(synced))] == made[1:]
+    ok(ps.delete(f"{synced}/{made[1]}"))
+    assert [row["ManagedAccountID"] for row in ok(ps.get(synced))] == made[2:]
+    ok(ps.delete(synced))
+    assert ok(ps.get(synced)) == [] and ok(ps.get(f"/ManagedAccounts/{made[2]}"))["ParentAccountID"] is None
     ok(ps.delete(f"/ManagedAccounts/{made[0]}"))
     ok(ps.delete(f"/ManagedSystems/{system}/ManagedAccounts/t2"))
     ok(ps.delete(f"/ManagedSystems/{system}/ManagedAccounts"))

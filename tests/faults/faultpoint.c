@@ -6,7 +6,7 @@
  * KEYTURN_FAULT_MODE    list    nothing fails; each point is a line in the log (the rehearsal)
  *                       kill    the process kills itself
  *                       stop    the process stops itself (SIGSTOP)
- *                       eio enospc eintr  the call fails with that error (the first two: only calls on files)
+ *                       eio enospc enomem eintr  the call fails with that error (the first three: only calls on files)
  *                       short   a write or send takes half of what it was given
  *                       power   every byte under KEYTURN_FAULT_ROOT that is not fsynced goes back to what it was; kill
  * KEYTURN_FAULT_AT      the number of the point

@@ -24,7 +24,7 @@ class Faults:
     """The settings of one fault run, and the control file through which a test arms and watches it.
 
     directory  gets the control file and the log; every watched process must be able to write there
-    mode       list kill stop eio enospc eintr short power
+    mode       list kill stop eio enospc enomem eintr short power
     at         the point that fails; arm(at) may set it later
     when       before or after the call
     length     how many points in a row

@@ -17,8 +17,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum mode { MODE_LIST, MODE_KILL, MODE_STOP, MODE_EIO, MODE_ENOSPC, MODE_EINTR, MODE_SHORT, MODE_POWER };
-static const char *const mode_names[] = {"list", "kill", "stop", "eio", "enospc", "eintr", "short", "power"};
+enum mode { MODE_LIST, MODE_KILL, MODE_STOP, MODE_EIO, MODE_ENOSPC, MODE_ENOMEM, MODE_EINTR, MODE_SHORT, MODE_POWER };
+static const char *const mode_names[] = {"list", "kill", "stop", "eio", "enospc", "enomem", "eintr", "short", "power"};
+static const int errors[] = {
+    [MODE_EIO] = EIO, [MODE_ENOSPC] = ENOSPC, [MODE_ENOMEM] = ENOMEM, [MODE_EINTR] = EINTR, [MODE_POWER] = 0};
 
 /* The control file: a test writes `armed` and `at` while the process runs, and reads the others. */
 struct control {
@@ -194,10 +196,10 @@ void point_note(const struct call *call)
         write_line(0, call, "note");
 }
 
-/* A disk that is full or broken says so on files; a socket never does. */
+/* A disk that is full or broken, and a kernel without memory for it, say so on files; a socket never does. */
 static bool can_happen_to(const struct call *call)
 {
-    if (mode == MODE_EIO || mode == MODE_ENOSPC)
+    if (mode == MODE_EIO || mode == MODE_ENOSPC || mode == MODE_ENOMEM)
         return call->file[0] == '/' && call->number > 0;
     return mode != MODE_SHORT || call->shortening != NEVER_SHORT;
 }
@@ -214,7 +216,6 @@ static void end_process(void)
 
 struct fault point_before(const struct call *call)
 {
-    static const int errors[] = {[MODE_EIO] = EIO, [MODE_ENOSPC] = ENOSPC, [MODE_EINTR] = EINTR};
     struct fault fault = {0};
     if (atomic_load(&control->armed) == 0)
         return fault;
@@ -231,7 +232,7 @@ struct fault point_before(const struct call *call)
     if (log_fd >= 0)
         write_line(fault.point, call, mode_names[mode]);
     fault.is_short = mode == MODE_SHORT;
-    fault.error = mode == MODE_EIO || mode == MODE_ENOSPC || mode == MODE_EINTR ? errors[mode] : 0;
+    fault.error = errors[mode];
     fault.is_instead = fault.error != 0 && !is_after;
     if (!is_after && (mode == MODE_KILL || mode == MODE_STOP || mode == MODE_POWER))
         end_process();

@@ -149,7 +149,7 @@ def test_stop_holds_the_process_at_the_point(stage):
     assert process.returncode == 0 and stage.files() == {}
 
 
-@pytest.mark.parametrize("mode, error", [("eio", "EIO"), ("enospc", "ENOSPC"), ("eintr", "EINTR")])
+@pytest.mark.parametrize("mode, error", [("eio", "EIO"), ("enospc", "ENOSPC"), ("enomem", "ENOMEM"), ("eintr", "EINTR")])
 @pytest.mark.parametrize("step, call, report", [
     ("overwrite=old", "pwrite", "write"), ("overwrite-sync=old", "fdatasync", "fsync"),
     ("cut=old", "ftruncate", "ftruncate"), ("unlink=old", "unlink", "unlink"), ("rename=old", "rename", "rename"),

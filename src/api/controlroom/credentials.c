@@ -67,13 +67,18 @@ const struct field credential_fields[] = {
 
 /* ---- one ---- */
 
+static void show_as(struct call *c, const struct credential *found)
+{
+    call_object(c, "credential", found->id, found->name);
+    reply_object(c, credential_fields, found);
+}
+
 static result show(struct call *c, int64_t id, struct err *e)
 {
     struct credential found;
     struct standing standing;
     TRY(credential_get(c->db, c->arena, &c->who, id, &found, &standing, e));
-    call_object(c, "credential", id, found.name);
-    reply_object(c, credential_fields, &found);
+    show_as(c, &found);
     return SUCCESS;
 }
 
@@ -87,10 +92,11 @@ static result credential_show(struct call *c, struct err *e)
 static result credential_new(struct call *c, struct err *e)
 {
     const void *body;
-    int64_t id;
+    struct credential made;
     TRY(call_body(c, &body, e));
-    TRY(credential_create(c->db, c->arena, &c->who, body, c->now, &id, e));
-    return show(c, id, e);
+    TRY(credential_create(c->db, c->arena, &c->who, body, c->now, &made, e));
+    show_as(c, &made);
+    return SUCCESS;
 }
 
 /* Names it to the record, too. */

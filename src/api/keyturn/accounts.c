@@ -26,11 +26,23 @@ static const struct field budget_fields[] = {
     FIELD_END,
 };
 
+struct synced_view { /* of an account that takes another one's password */
+    int64_t parent_id, lag_seconds;
+    bool is_behind;
+};
+static const struct field synced_fields[] = {
+    ID("parentId", struct synced_view, parent_id),
+    FLAG("behind", struct synced_view, is_behind),
+    INT("lagSeconds", struct synced_view, lag_seconds),
+    FIELD_END,
+};
+
 struct state_view {
     struct managed_account account;
     struct str state;
     int64_t job_id, links;
     struct login_budget *budget;
+    struct synced_view *synced;
     struct list versions;
 };
 static const struct field state_fields[] = {
@@ -43,6 +55,7 @@ static const struct field state_fields[] = {
     ID("jobId", struct state_view, job_id, .null_when_empty = true),
     OBJECT("loginBudget", struct state_view, budget, struct login_budget, budget_fields),
     INT("links", struct state_view, links),
+    OBJECT("synced", struct state_view, synced, struct synced_view, synced_fields),
     LIST("versions", struct state_view, versions, struct version_view, version_fields),
     FIELD_END,
 };
@@ -74,12 +87,26 @@ static result find_state(struct call *c, struct state_view *v, struct err *e)
     return SUCCESS;
 }
 
+/* How long it has not followed: since its parent's first change that it lacks. */
+static struct synced_view *synced_view_of(struct call *c, const struct managed_account *m)
+{
+    if (!m->parent_account_id)
+        return NULL;
+    struct synced_view *v = arena_new_of(c->arena, struct synced_view);
+    bool is_behind = m->sync_since > 0;
+    *v = (struct synced_view){.parent_id = m->parent_account_id,
+                              .is_behind = is_behind,
+                              .lag_seconds = is_behind ? (c->now - m->sync_since) / SECONDS : 0};
+    return v;
+}
+
 static result show(struct call *c, const struct managed_account *account, struct err *e)
 {
     struct state_view v = {.account = *account, .budget = arena_new_of(c->arena, struct login_budget)};
     struct version *versions;
     size_t n;
     TRY(find_state(c, &v, e));
+    v.synced = synced_view_of(c, account);
     TRY(budget_get(c->db, c->arena, account->id, c->now, v.budget, e));
     TRY(link_count(c->db, c->arena, account->id, &v.links, e));
     TRY(version_list(c->db, c->arena, account->id, &versions, &n, e));

@@ -187,8 +187,19 @@ void keyturn_write_plain_error(int status, const struct err *why, struct http_re
 /* ---- the face ---- */
 
 static const struct endpoint *const tables[] = {
-    health_endpoints,         link_endpoints,    job_endpoints,           account_endpoints, host_key_endpoints,
-    keyturn_device_endpoints, api_key_endpoints, keyturn_audit_endpoints, seal_endpoints,    NULL,
+    health_endpoints,
+    link_endpoints,
+    job_endpoints,
+    account_endpoints,
+    host_key_endpoints,
+    keyturn_device_endpoints,
+    api_key_endpoints,
+    keyturn_audit_endpoints,
+    seal_endpoints,
+    told_endpoints,
+    glass_endpoints,
+    engine_endpoints,
+    NULL,
 };
 static const struct modules modules[] = {
     {"keyturn", "Keyturn", tables},

@@ -60,11 +60,28 @@ static struct check disk_check(struct call *c, const struct server_state *s)
 
 static struct check unknown_check(struct call *c, const struct server_state *s)
 {
-    int64_t oldest = s->rotation.unknown_oldest_at;
+    int64_t oldest = s->unknown_since;
     struct str text =
         oldest ? arena_printf(c->arena, "the oldest unsettled change is %" PRId64 " s old", (c->now - oldest) / SECONDS)
                : S("no unsettled change");
     return (struct check){S("unknown"), text, !oldest || c->now - oldest < UNKNOWN_LONG};
+}
+
+static struct check drift_check(struct call *c, const struct server_state *s)
+{
+    struct str text = s->drifted ? arena_printf(c->arena, "%" PRId64 " accounts: /api/v1/jobs?state=drift", s->drifted)
+                                 : S("no account");
+    return (struct check){S("drift"), text, s->drifted == 0};
+}
+
+static struct check engine_check(struct call *c, const struct server_state *s)
+{
+    const struct engine_rules *engine = &s->engine;
+    struct str text = engine->is_stopped ? arena_printf(c->arena, "stopped by user %" PRId64 " %" PRId64 " s ago: %.*s",
+                                                        engine->stopped_by, (c->now - engine->stopped_at) / SECONDS,
+                                                        STR_ARG(engine->reason))
+                                         : S("runs");
+    return (struct check){S("engine"), text, !engine->is_stopped};
 }
 
 /* One that has left in order has no row; one that was not seen for a while has died, or is cut off. */
@@ -105,6 +122,8 @@ static struct str checks_of(struct call *c, const struct server_state *s)
         disk_check(c, s),
         {S("queue"), arena_printf(c->arena, "%zu waiting", s->writer.waiting), s->is_sealed || s->is_ready},
         unknown_check(c, s),
+        drift_check(c, s),
+        engine_check(c, s),
         {S("plainHttp"), s->has_plain_http ? S("secrets travel unencrypted") : S("not beyond this host"),
          !s->has_plain_http},
     };
@@ -194,6 +213,23 @@ static void add_changes(struct buf *b, const struct rotation_stats *r)
     whole(b, "changes_started_total", "counter", "Changes on targets that were begun", r->started);
 }
 
+/* A histogram as Prometheus wants it: each bucket holds those before it. */
+static void add_stale(struct buf *b, const struct rotation_stats *r)
+{
+    uint64_t n = 0;
+    metric(b, "stale_password_seconds", "histogram",
+           "From a target's acknowledgement of a change to the commit that makes the new password current");
+    for (size_t i = 0; i < STALE_BOUNDS; i++) {
+        n += r->stale[i];
+        buf_printf(b, "keyturn_stale_password_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+                   (double)rotation_stale_bounds_us[i] / SECONDS, n);
+    }
+    n += r->stale[STALE_BOUNDS];
+    buf_printf(b, "keyturn_stale_password_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", n);
+    buf_printf(b, "keyturn_stale_password_seconds_sum %.6f\n", (double)r->stale_us / SECONDS);
+    buf_printf(b, "keyturn_stale_password_seconds_count %" PRIu64 "\n", n);
+}
+
 static uint64_t seconds_since(struct call *c, int64_t t)
 {
     return t && c->now > t ? (uint64_t)((c->now - t) / SECONDS) : 0;
@@ -214,9 +250,12 @@ static result metrics_show(struct call *c, struct err *e)
     whole(&b, "commits_total", "counter", "Groups that the writer has committed", s.writer.commits);
     whole(&b, "works_total", "counter", "Works in these groups", s.writer.works);
     whole(&b, "commit_losses_total", "counter", "Groups that the store could not take", s.writer.losses);
+    whole(&b, "commit_collisions_total", "counter", "Of these, for a change of another server on the store",
+          s.writer.collisions);
     add_changes(&b, &s.rotation);
+    add_stale(&b, &s.rotation);
     whole(&b, "unknown_oldest_seconds", "gauge", "Age of the oldest change whose outcome is unknown",
-          seconds_since(c, s.rotation.unknown_oldest_at));
+          seconds_since(c, s.unknown_since));
     whole(&b, "audit_rows_total", "counter", "Rows of all audit chains", (uint64_t)s.audit_rows);
     whole(&b, "audit_checkpoint_age_seconds", "gauge", "Since the last signed checkpoint, or the start",
           seconds_since(c, s.checkpoint_at ? s.checkpoint_at : c->service->started_at));

@@ -1,6 +1,6 @@
 /* api/keyturn/jobs.c: jobs, and trying one again now (keyturn-api 4). */
 #include "accounts/account.h"
-#include "api/keyturn/face.h"
+#include "api/keyturn/job_view.h"
 #include "api/keyturn/list.h"
 #include "rotation/job.h"
 #include "rotation/rotation.h"
@@ -42,7 +42,7 @@ struct job_view {
         TEXTS("skipped", struct job_view, skipped)
 
 static const struct field listed_fields[] = {JOB_ROWS, FIELD_END};
-static const struct field job_fields[] = {
+const struct field job_fields[] = {
     JOB_ROWS,
     LIST("steps", struct job_view, steps, struct job_step, step_fields),
     FIELD_END,
@@ -79,7 +79,7 @@ static result view_of(struct call *c, const struct job *j, struct job_view *ret,
     return SUCCESS;
 }
 
-static result show(struct call *c, const struct job *j, struct err *e)
+result job_reply(struct call *c, const struct job *j, struct err *e)
 {
     struct job_view v;
     struct job_step *steps;
@@ -93,12 +93,12 @@ static result show(struct call *c, const struct job *j, struct err *e)
     return SUCCESS;
 }
 
-static result find(struct call *c, struct job *ret, struct err *e)
+result job_of_call(struct call *c, bool may_see_any, struct job *ret, struct err *e)
 {
     int64_t id;
     TRY(call_id(c, 0, "Job", &id, e));
     TRY(job_get(c->db, c->arena, id, ret, e));
-    if (!sees_all(&c->who) && ret->made_by != c->who.user_id)
+    if (!may_see_any && !sees_all(&c->who) && ret->made_by != c->who.user_id)
         return FAIL(e, NOT_FOUND, "Job not found");
     call_object(c, "job", id, STR_ABSENT);
     call_account(c, ret->account_id);
@@ -108,13 +108,13 @@ static result find(struct call *c, struct job *ret, struct err *e)
 static result job_show(struct call *c, struct err *e)
 {
     struct job j;
-    TRY(find(c, &j, e));
-    return show(c, &j, e);
+    TRY(job_of_call(c, false, &j, e));
+    return job_reply(c, &j, e);
 }
 
 static const char *const states[] = {"open", "queued",  "prepared", "applying",  "verifying", "resolving",
                                      "done", "refused", "drift",    "abandoned", "dropped",   NULL};
-static const char *const kinds[] = {"change", "test", "check", "system", "rule", "audit", NULL};
+static const char *const kinds[] = {"change", "test", "check", "system", "rule", "audit", "push", NULL};
 struct job_query {
     struct paging paging;
     struct str state, kind;
@@ -155,11 +155,11 @@ static result job_search(struct call *c, struct err *e)
 static result retry(struct call *c, struct err *e)
 {
     struct job j;
-    TRY(find(c, &j, e));
+    TRY(job_of_call(c, false, &j, e));
     TRY(job_retry(c->db, &j, c->now, e));
     TRY(job_get(c->db, c->arena, j.id, &j, e));
     call_after_commit(c, rotation_wake, c->service->rotation);
-    return show(c, &j, e);
+    return job_reply(c, &j, e);
 }
 
 const struct endpoint job_endpoints[] = {

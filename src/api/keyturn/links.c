@@ -1,6 +1,7 @@
 /* api/keyturn/links.c: links between accounts and what follows them (keyturn-api 3.2). */
 #include "api/keyturn/face.h"
 #include "api/keyturn/list.h"
+#include "base/text.h"
 #include "rotation/link.h"
 #include "rotation/rotation.h"
 
@@ -10,6 +11,11 @@ static const struct field end_fields[] = {
     ID("attributeId", struct link, attribute_id, .null_when_empty = true),
     ID("credentialId", struct link, credential_id, .null_when_empty = true),
     ID("userId", struct link, user_id, .null_when_empty = true),
+    ID("followerSystemId", struct link, far.system_id, .null_when_empty = true,
+       .doc = "A Control Room that is pushed to; then userName, or credentialName and attributeName"),
+    TEXT("userName", struct link, far.user, .null_when_empty = true),
+    TEXT("credentialName", struct link, far.credential, .null_when_empty = true),
+    TEXT("attributeName", struct link, far.attribute, .null_when_empty = true),
     TEXT("name", struct link, end_name),
     FIELD_END,
 };
@@ -23,10 +29,22 @@ static const struct field reader_fields[] = {
     FIELD_END,
 };
 
+struct follower_view {
+    int64_t lag_s, last_try_at;
+    struct str text;
+};
+static const struct field follower_fields[] = {
+    INT("lagSeconds", struct follower_view, lag_s, .doc = "Since the account turned; 0: the other server has it"),
+    TIME("lastTryAt", struct follower_view, last_try_at, .format = TIME_Z_MILLI),
+    TEXT("text", struct follower_view, text, .doc = "Why the last try did not work"),
+    FIELD_END,
+};
+
 struct link_view {
     struct link link; /* first: its id is what pages count by */
     struct link *end;
-    struct str follower, audience;
+    struct follower_view *follower;
+    struct str audience;
 };
 static const struct field link_fields[] = {
     ID("id", struct link_view, link.id),
@@ -46,7 +64,8 @@ static const struct field link_fields[] = {
     INT("version", struct link_view, link.version, .null_when_empty = true),
     TIME("turnedAt", struct link_view, link.turned_at, .format = TIME_Z_MILLI),
     TIME("lastRead", struct link_view, link.last_read_at, .format = TIME_Z_MILLI),
-    RAW("follower", struct link_view, follower, .doc = "Of links that push to another server; else null"),
+    OBJECT("follower", struct link_view, follower, struct follower_view, follower_fields,
+           .doc = "Of links that push to another server; else null"),
     RAW("audience", struct link_view, audience, .doc = "Who could read now, where it was asked for"),
     FIELD_END,
 };
@@ -56,7 +75,14 @@ static struct link_view view_of(struct call *c, const struct link *l)
 {
     struct link *end = arena_new_of(c->arena, struct link);
     *end = *l;
-    return (struct link_view){.link = *l, .end = end};
+    struct link_view v = {.link = *l, .end = end};
+    if (l->far.system_id) {
+        int64_t lag = l->far.behind_since ? c->now - l->far.behind_since : 0;
+        v.follower = arena_new_of(c->arena, struct follower_view);
+        *v.follower = (struct follower_view){
+            .lag_s = lag > 0 ? lag / SECONDS : 0, .last_try_at = l->far.last_try_at, .text = l->far.last_text};
+    }
+    return v;
 }
 
 static struct link_view *views_of(struct call *c, const struct link *links, size_t n)
@@ -163,11 +189,23 @@ static result account_links(struct call *c, struct err *e)
 /* ---- offering ---- */
 
 struct offer_end {
-    int64_t attribute_id, user_id;
+    int64_t attribute_id, user_id, far_system_id;
+    struct str far_user, far_credential, far_attribute;
 };
+static const char *check_line(struct str s)
+{
+    return text_has_control(s) ? "has control characters" : NULL;
+}
+
 static const struct field offer_end_fields[] = {
     ID("attributeId", struct offer_end, attribute_id, .doc = "An attribute's value, or"),
-    ID("userId", struct offer_end, user_id, .doc = "a user's auto-login"),
+    ID("userId", struct offer_end, user_id, .doc = "a user's auto-login, or"),
+    ID("followerSystemId", struct offer_end, far_system_id,
+       .doc = "a managed system of platform Control Room, which is pushed to; with userName, or with the other two"),
+    TEXT("userName", struct offer_end, far_user, .max = 255, .or_text = "", .check = check_line,
+         .doc = "The user there whose auto-login it is"),
+    TEXT("credentialName", struct offer_end, far_credential, .max = 255, .or_text = "", .check = check_line),
+    TEXT("attributeName", struct offer_end, far_attribute, .max = 255, .or_text = "", .check = check_line),
     FIELD_END,
 };
 struct offer_body {
@@ -189,6 +227,27 @@ static const struct body offer_body =
          .example = "{\"part\":\"password\",\"end\":{\"attributeId\":3336},\"release\":\"consumers\","
                     "\"replace\":false}");
 
+static result check_offer_end(const struct offer_end *end, struct err *e)
+{
+    bool is_far = end->far_system_id != 0, has_user = end->far_user.n > 0;
+    bool has_value = end->far_credential.n > 0 && end->far_attribute.n > 0;
+    if ((end->attribute_id != 0) + (end->user_id != 0) + is_far != 1)
+        return FAIL(e, INVALID, "end: give attributeId, userId or followerSystemId");
+    if (is_far ? has_user == (end->far_credential.n || end->far_attribute.n) || (!has_user && !has_value)
+               : has_user || end->far_credential.n || end->far_attribute.n)
+        return FAIL(e, INVALID,
+                    "end: with followerSystemId goes userName, or credentialName and attributeName; with nothing else");
+    return SUCCESS;
+}
+
+static struct far_end far_of(const struct offer_end *end)
+{
+    return (struct far_end){.system_id = end->far_system_id,
+                            .user = end->far_user,
+                            .credential = end->far_credential,
+                            .attribute = end->far_attribute};
+}
+
 static result link_put(struct call *c, struct err *e)
 {
     int64_t account_id, id;
@@ -199,11 +258,11 @@ static result link_put(struct call *c, struct err *e)
     TRY(link_may_offer(c->db, c->arena, &c->who, account_id, c->now, &account, e));
     TRY(call_body(c, &body, e));
     const struct offer_body *in = body;
-    if (!in->end->attribute_id == !in->end->user_id)
-        return FAIL(e, INVALID, "end: give attributeId or userId");
+    TRY(check_offer_end(in->end, e));
     struct link_offer offer = {.account_id = account_id,
                                .attribute_id = in->end->attribute_id,
                                .user_id = in->end->user_id,
+                               .far = far_of(in->end),
                                .part = in->part,
                                .release = in->release,
                                .replace = in->replace};

@@ -15,6 +15,21 @@ static double disk_free(const char *directory)
     return (double)fs.f_bavail / (double)fs.f_blocks;
 }
 
+/* What the engine could not bring to an end, and whether it is let. */
+static result engine_state(struct call *c, struct server_state *ret, struct err *e)
+{
+    struct rows r;
+    TRY(engine_rules_get(c->db, c->arena, &ret->engine, e));
+    TRY(db_query(c->db, c->arena,
+                 SQL("SELECT (SELECT COUNT(*) FROM managed_accounts WHERE state = 'drift' AND deleted_at = 0), (SELECT "
+                     "COALESCE(MIN(sent_at), 0) FROM jobs WHERE is_open = 1 AND kind <> 'push' AND state = 'resolving' "
+                     "AND sent_at > 0)"),
+                 &r, e));
+    ret->drifted = row_int(&r, 0, 0);
+    ret->unknown_since = row_int(&r, 0, 1);
+    return SUCCESS;
+}
+
 result server_state(struct call *c, struct server_state *ret, struct err *e)
 {
     const struct service *s = c->service;
@@ -37,6 +52,7 @@ result server_state(struct call *c, struct server_state *ret, struct err *e)
                                  .nodes = nodes,
                                  .node_count = node_count,
                                  .compared_next = compared_next};
+    TRY(engine_state(c, ret, e));
     if (s->rotation)
         ret->rotation = rotation_stats(s->rotation);
     for (size_t i = 0; i < n; i++)

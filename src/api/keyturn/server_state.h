@@ -3,6 +3,7 @@
 
 #include "api/keyturn/face.h"
 #include "cluster/node.h"
+#include "rotation/engine.h"
 #include "rotation/rotation.h"
 
 struct server_state {
@@ -13,6 +14,8 @@ struct server_state {
     int64_t audit_rows, checkpoint_at /* 0: none yet */;
     const struct node *nodes; /* the servers on the store, where several may share it */
     size_t node_count;
-    int64_t compared_next; /* accounts that wait to be compared since the store lost commits */
+    struct engine_rules engine;
+    int64_t drifted, unknown_since; /* accounts in drift; the oldest change that is being resolved, 0: none */
+    int64_t compared_next;          /* accounts that wait to be compared since the store lost commits */
 };
 RESULT server_state(struct call *c, struct server_state *ret, struct err *e);

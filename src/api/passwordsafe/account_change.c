@@ -4,14 +4,14 @@
 #include "rotation/link.h"
 #include "rotation/rotation.h"
 
-enum { SWITCHES = 12 };
+enum { SWITCHES = 10 };
 
 struct account_body {
     struct str domain_name, name, distinguished_name, user_principal_name, sam_account_name, description, email,
         frequency, change_time, next_change;
     struct secret *password, *private_key, *passphrase;
     struct opt_bool password_fallback, api_enabled, auto_management, dss_auto_management, change_after_release,
-        use_own_credentials;
+        use_own_credentials, check_password, reset_on_mismatch;
     struct opt_int password_rule_id, release, max_release, isa_release, max_concurrent, change_days, workgroup_id;
     bool refused[SWITCHES];
 };
@@ -40,6 +40,9 @@ static const struct field body_fields[] = {
     OPT_INT("MaxConcurrentRequests", IN, max_concurrent, .doc = "0: no limit; none: 1"),
     OPT_FLAG("AutoManagementFlag", IN, auto_management, .doc = "The server may change it on the system by itself"),
     OPT_FLAG("DSSAutoManagementFlag", IN, dss_auto_management, .doc = "The server makes key pairs, too"),
+    OPT_FLAG("CheckPasswordFlag", IN, check_password, .doc = "Test what is stored once a day"),
+    OPT_FLAG("ResetPasswordOnMismatchFlag", IN, reset_on_mismatch,
+             .doc = "A daily test that fails queues a change, if AutoManagementFlag is true"),
     OPT_FLAG("ChangePasswordAfterAnyReleaseFlag", IN, change_after_release),
     TEXT("ChangeFrequencyType", IN, frequency, .words = frequencies),
     OPT_INT("ChangeFrequencyDays", IN, change_days, .doc = "1 to 999, with xdays"),
@@ -51,14 +54,12 @@ static const struct field body_fields[] = {
     OFF("ChangeServicesFlag", 1),
     OFF("RestartServicesFlag", 2),
     OFF("ChangeTasksFlag", 3),
-    OFF("CheckPasswordFlag", 4),
-    OFF("ResetPasswordOnMismatchFlag", 5),
-    OFF("ChangeIISAppPoolFlag", 6),
-    OFF("RestartIISAppPoolFlag", 7),
-    OFF("ChangeWindowsAutoLogonFlag", 8),
-    OFF("ChangeComPlusFlag", 9),
-    OFF("ChangeDComFlag", 10),
-    OFF("ChangeSComFlag", 11),
+    OFF("ChangeIISAppPoolFlag", 4),
+    OFF("RestartIISAppPoolFlag", 5),
+    OFF("ChangeWindowsAutoLogonFlag", 6),
+    OFF("ChangeComPlusFlag", 7),
+    OFF("ChangeDComFlag", 8),
+    OFF("ChangeSComFlag", 9),
     FIELD_END,
 };
 static const struct body account_body = BODY(
@@ -115,6 +116,8 @@ static result take_body(struct managed_account *m, const struct account_body *in
     take_int(&m->max_concurrent_requests, in->max_concurrent);
     take_flag(&m->auto_management, in->auto_management);
     take_flag(&m->dss_auto_management, in->dss_auto_management);
+    take_flag(&m->check_password, in->check_password);
+    take_flag(&m->reset_on_mismatch, in->reset_on_mismatch);
     take_flag(&m->change_after_release, in->change_after_release);
     take_text(&m->change_frequency_type, in->frequency);
     take_int(&m->change_frequency_days, in->change_days);
@@ -149,7 +152,7 @@ static result begin_management(struct call *c, const struct managed_account *bef
 {
     bool is_taken_on = now->auto_management && !(before && before->auto_management);
     bool wants_keys = now->dss_auto_management && !(before && before->dss_auto_management) && !has_key;
-    bool has_nothing = is_taken_on && now->current_version == 0;
+    bool has_nothing = is_taken_on && now->current_version == 0 && !now->parent_account_id;
     int64_t job;
     if (has_nothing || wants_keys) {
         struct change_wish wish = {
@@ -198,6 +201,8 @@ static struct managed_account like_system(const struct managed_system *s)
     return (struct managed_account){.system_id = s->id,
                                     .platform_id = s->platform_id,
                                     .password_rule_id = s->password_rule_id,
+                                    .check_password = s->check_password,
+                                    .reset_on_mismatch = s->reset_on_mismatch,
                                     .change_after_release = s->change_after_release,
                                     .max_concurrent_requests = 1};
 }
@@ -271,7 +276,7 @@ static result drop_own_change(struct call *c, const struct managed_account *befo
     if (m->auto_management || !before->auto_management)
         return SUCCESS;
     TRY(job_open_change(c->db, c->arena, m->id, &open, e));
-    if (!open.id || str_equal(open.trigger, S("caller")) || !str_equal(open.state, S("queued")))
+    if (!open.id || open.parent_version || str_equal(open.trigger, S("caller")) || !str_equal(open.state, S("queued")))
         return SUCCESS;
     return job_drop_unsent(c->db, open.id, "AutoManagementFlag was turned off", c->now, &was_dropped, e);
 }

@@ -32,8 +32,8 @@ const struct field ps_account_fields[] = {
     TEXT("ChangeFrequencyType", IS, is.change_frequency_type),
     INT("ChangeFrequencyDays", IS, is.change_frequency_days),
     TEXT("ChangeTime", IS, is.change_time),
-    OPT_INT("ParentAccountID", IS, no_number),
-    FLAG("IsSubscribedAccount", IS, off),
+    OPT_INT("ParentAccountID", IS, parent_account_id),
+    FLAG("IsSubscribedAccount", IS, is_subscribed),
     TIME("LastChangeDate", IS, is.last_change_at, .format = TIME_BARE),
     TIME("NextChangeDate", IS, is.next_change_at, .format = TIME_BARE),
     FLAG("IsChanging", IS, is.is_changing),
@@ -50,9 +50,16 @@ const struct field ps_account_fields[] = {
     FIELD_END,
 };
 
+static struct shown_account shown_of(const struct managed_account *m)
+{
+    bool is_subscribed = m->parent_account_id > 0;
+    return (struct shown_account){
+        .is = *m, .parent_account_id = {is_subscribed, m->parent_account_id}, .is_subscribed = is_subscribed};
+}
+
 void reply_account(struct call *c, const struct managed_account *m)
 {
-    struct shown_account shown = {.is = *m};
+    struct shown_account shown = shown_of(m);
     reply_object(c, ps_account_fields, &shown);
 }
 
@@ -60,7 +67,7 @@ void reply_accounts(struct call *c, const struct page *p, const struct managed_a
 {
     struct shown_account *shown = arena_array(c->arena, struct shown_account, n);
     for (size_t i = 0; i < n; i++)
-        shown[i].is = m[i];
+        shown[i] = shown_of(&m[i]);
     reply_page_of_rows(c, p, ps_account_fields, shown, sizeof *shown, n, total);
 }
 

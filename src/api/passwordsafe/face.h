@@ -9,10 +9,11 @@ extern const struct face_rules passwordsafe_face;
 
 extern const struct endpoint ps_authentication_endpoints[], ps_workgroup_endpoints[], ps_asset_endpoints[],
     ps_platform_endpoints[], ps_functional_endpoints[], ps_system_endpoints[], ps_account_endpoints[],
-    ps_account_change_endpoints[], ps_requestable_endpoints[], ps_credential_endpoints[], ps_release_endpoints[],
-    ps_request_endpoints[], ps_terminate_endpoints[], ps_password_rule_endpoints[], ps_smart_rule_endpoints[],
-    ps_quick_rule_endpoints[], ps_group_endpoints[], ps_permission_endpoints[], ps_rule_access_endpoints[],
-    ps_user_endpoints[], ps_access_policy_endpoints[], ps_registration_endpoints[];
+    ps_account_change_endpoints[], ps_synced_endpoints[], ps_requestable_endpoints[], ps_credential_endpoints[],
+    ps_release_endpoints[], ps_request_endpoints[], ps_terminate_endpoints[], ps_password_rule_endpoints[],
+    ps_smart_rule_endpoints[], ps_quick_rule_endpoints[], ps_group_endpoints[], ps_permission_endpoints[],
+    ps_rule_access_endpoints[], ps_user_endpoints[], ps_system_new_endpoints[], ps_database_endpoints[],
+    ps_directory_endpoints[], ps_access_policy_endpoints[], ps_registration_endpoints[];
 
 /* ---- shared.c ---- */
 
@@ -57,9 +58,8 @@ RESULT workgroup_of_param(struct call *c, size_t i, struct workgroup *ret, struc
 
 struct shown_system { /* with what this server's systems never have */
     struct managed_system is;
-    int64_t entity_type, account_name_format;
-    struct opt_int no_number;
-    struct opt_bool no_flag;
+    struct opt_int asset_id, no_number;
+    struct opt_bool is_default_instance, use_ssl;
     struct str no_text, remote_client_type;
     bool off;
 };
@@ -68,9 +68,9 @@ void reply_systems(struct call *c, const struct page *p, const struct managed_sy
 
 struct shown_account {
     struct managed_account is;
-    struct opt_int no_number;
+    struct opt_int parent_account_id;
     struct str no_text;
-    bool off;
+    bool is_subscribed, off;
 };
 void reply_account(struct call *c, const struct managed_account *m);
 void reply_accounts(struct call *c, const struct page *p, const struct managed_account *m, size_t n, int64_t total);

@@ -33,7 +33,7 @@ static const struct field requestable_fields[] = {
     ID("PlatformID", IS, is.platform_id),
     ID("SystemId", IS, is.account.system_id),
     TEXT("SystemName", IS, is.account.system_name),
-    TEXT("InstanceName", IS, no_text),
+    TEXT("InstanceName", IS, is.account.instance_name, .null_when_empty = true),
     TEXT("DomainName", IS, is.account.domain_name, .null_when_empty = true),
     ID("AccountId", IS, is.account.id),
     TEXT("AccountName", IS, is.account.name),
@@ -66,10 +66,18 @@ static result page_of_query(const Q *q, int64_t *ret_limit, int64_t *ret_offset,
     return SUCCESS;
 }
 
-/* Accounts of directories, databases, clouds and applications: this server has none. */
+/* Linked accounts, clouds and applications: this server has none. */
 static bool is_of_other_kind(const Q *q)
 {
-    return q->application_name.n || (q->type.n && !str_equal(q->type, S("system")) && !str_equal(q->type, S("recent")));
+    return q->application_name.n || str_equal(q->type, S("domainlinked")) || str_equal(q->type, S("cloud")) ||
+           str_equal(q->type, S("application"));
+}
+
+static int64_t entity_type_of(struct str type)
+{
+    if (str_equal(type, S("database")))
+        return ENTITY_DATABASE;
+    return str_equal(type, S("system")) ? ENTITY_ASSET : 0;
 }
 
 /* The page is cut here when the address decides, for it stands with the system. */
@@ -93,6 +101,7 @@ static result find(struct call *c, const Q *q, int64_t limit, int64_t offset, st
                                    .account_name = q->account_name,
                                    .workgroup_name = q->workgroup_name,
                                    .system_id = q->system_id.value,
+                                   .entity_type = entity_type_of(q->type),
                                    .limit = q->ip_address.n ? LIMIT_MAX : limit,
                                    .offset = q->ip_address.n ? 0 : offset};
     *ret_n = 0;

@@ -4,25 +4,25 @@
 #define IS struct shown_system
 const struct field ps_system_fields[] = {
     ID("ManagedSystemID", IS, is.id),
-    INT("EntityTypeID", IS, entity_type),
-    ID("AssetID", IS, is.asset_id),
-    OPT_INT("DatabaseID", IS, no_number),
-    OPT_INT("DirectoryID", IS, no_number),
+    INT("EntityTypeID", IS, is.entity_type),
+    OPT_INT("AssetID", IS, asset_id),
+    OPT_INT("DatabaseID", IS, is.database_id),
+    OPT_INT("DirectoryID", IS, is.directory_id),
     OPT_INT("CloudID", IS, no_number),
     ID("WorkgroupID", IS, is.workgroup_id),
     TEXT("HostName", IS, is.host_name),
     TEXT("DnsName", IS, is.dns_name, .null_when_empty = true),
     TEXT("IPAddress", IS, is.ip_address, .null_when_empty = true),
-    TEXT("InstanceName", IS, no_text),
-    OPT_FLAG("IsDefaultInstance", IS, no_flag),
-    TEXT("Template", IS, no_text),
-    TEXT("ForestName", IS, no_text),
-    OPT_FLAG("UseSSL", IS, no_flag),
+    TEXT("InstanceName", IS, is.instance_name, .null_when_empty = true),
+    OPT_FLAG("IsDefaultInstance", IS, is_default_instance),
+    TEXT("Template", IS, is.template, .null_when_empty = true),
+    TEXT("ForestName", IS, is.forest_name, .null_when_empty = true),
+    OPT_FLAG("UseSSL", IS, use_ssl),
     TEXT("OracleInternetDirectoryID", IS, no_text),
     TEXT("OracleInternetDirectoryServiceName", IS, no_text),
     TEXT("SystemName", IS, is.name),
     ID("PlatformID", IS, is.platform_id),
-    TEXT("NetBiosName", IS, no_text),
+    TEXT("NetBiosName", IS, is.net_bios_name, .null_when_empty = true),
     OPT_INT("Port", IS, is.port),
     INT("Timeout", IS, is.timeout_s),
     TEXT("Description", IS, is.description),
@@ -43,7 +43,7 @@ const struct field ps_system_fields[] = {
     TEXT("ChangeFrequencyType", IS, is.change_frequency_type),
     INT("ChangeFrequencyDays", IS, is.change_frequency_days),
     TEXT("ChangeTime", IS, is.change_time),
-    INT("AccountNameFormat", IS, account_name_format),
+    INT("AccountNameFormat", IS, is.account_name_format),
     TEXT("RemoteClientType", IS, remote_client_type),
     OPT_INT("ApplicationHostID", IS, no_number),
     FLAG("IsApplicationHost", IS, off),
@@ -53,7 +53,11 @@ const struct field ps_system_fields[] = {
 
 static struct shown_system shown_of(const struct managed_system *s)
 {
-    return (struct shown_system){.is = *s, .entity_type = 1, .remote_client_type = S("None")};
+    return (struct shown_system){.is = *s,
+                                 .asset_id = {s->asset_id != 0, s->asset_id},
+                                 .is_default_instance = {s->database_id.is_set, s->is_default_instance},
+                                 .use_ssl = {s->directory_id.is_set, s->use_ssl},
+                                 .remote_client_type = S("None")};
 }
 
 void reply_system(struct call *c, const struct managed_system *s)

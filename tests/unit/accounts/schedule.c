@@ -68,6 +68,47 @@ static void test_always_strictly_after(void **state)
         }
 }
 
+/* Years far away, and a clock that was set to one. */
+static void test_far_away(void **state)
+{
+    (void)state;
+    expect("first", 0, "23:30", "2099-12-31T23:59:59", "2100-01-01T23:30:00");
+    expect("last", 0, "00:00", "2400-02-01", "2400-02-29T00:00:00");
+    expect("last", 0, "23:59", "9998-12-31T23:59:00", "9999-01-31T23:59:00");
+    expect("xdays", 1, "00:00", "2100-02-28T12:00:00", "2100-03-01T00:00:00");
+    expect("xdays", 999, "00:00", "1970-01-01T00:00:00", "1972-09-26T00:00:00");
+    expect("first", 0, "00:00", "1970-01-01T00:00:00", "1970-02-01T00:00:00");
+    expect("xdays", 366, "05:00", "2024-02-29T05:00:00", "2025-03-01T05:00:00");
+    expect("xdays", 365, "05:00", "2023-02-28T05:00:00", "2024-02-28T05:00:00");
+}
+
+/* Whoever slept over several dates gets the one date that lies ahead, not those that he missed. */
+static void test_only_the_next_of_many(void **state)
+{
+    (void)state;
+    expect("xdays", 1, "04:00", "2025-06-10T09:00:00", "2025-06-11T04:00:00");
+    expect("first", 0, "04:00", "2035-06-10T09:00:00", "2035-07-01T04:00:00");
+    expect("last", 0, "04:00", "2035-06-30T04:00:00", "2035-07-31T04:00:00");
+}
+
+static void test_once_a_day(void **state)
+{
+    (void)state;
+    enum { ACCOUNTS = 2400 };
+    unsigned in_hour[24] = {0};
+    int64_t now = at("2025-01-05T09:12:33");
+    for (int64_t id = 1; id <= ACCOUNTS; id++) {
+        int64_t next = schedule_daily(id, now);
+        assert_true(next > now && next <= now + DAYS);
+        assert_int_equal(schedule_daily(id, next), next + DAYS); /* the same time of day, strictly after */
+        assert_int_equal(schedule_daily(id, next - 1), next);
+        in_hour[next % DAYS / HOURS]++;
+    }
+    for (size_t i = 0; i < 24; i++)
+        if (in_hour[i] < ACCOUNTS / 48 || in_hour[i] > ACCOUNTS / 12)
+            fail_msg("%u of %d in hour %zu", in_hour[i], ACCOUNTS, i);
+}
+
 static void test_time_of_day(void **state)
 {
     (void)state;
@@ -86,9 +127,10 @@ static void test_time_of_day(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_of_month), cmocka_unit_test(test_last_of_month),
-        cmocka_unit_test(test_every_n_days),   cmocka_unit_test(test_always_strictly_after),
-        cmocka_unit_test(test_time_of_day),
+        cmocka_unit_test(test_first_of_month),        cmocka_unit_test(test_last_of_month),
+        cmocka_unit_test(test_every_n_days),          cmocka_unit_test(test_always_strictly_after),
+        cmocka_unit_test(test_time_of_day),           cmocka_unit_test(test_far_away),
+        cmocka_unit_test(test_only_the_next_of_many), cmocka_unit_test(test_once_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

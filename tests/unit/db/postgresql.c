@@ -188,6 +188,37 @@ static void a_lock_that_another_holds_is_waited_for_some_seconds(void **state)
     MUST(db_run(f->writer, SQL("UPDATE counters SET next = 8"), &error));
 }
 
+static void limit_connections(struct fixture *f, int most)
+{
+    struct rows name = ask(f, SQL("SELECT current_database()"));
+    struct sql sql = {.is_built = true};
+    sql.text =
+        arena_printf(f->arena, "ALTER DATABASE %.*s WITH CONNECTION LIMIT %d", STR_ARG(row_text(&name, 0, 0)), most).p;
+    MUST(db_run(f->writer, sql, &error));
+}
+
+static void a_reader_may_be_opened_while_the_store_is_away(void **state)
+{
+    struct fixture *f = *state;
+    struct db *late = NULL, *writer = NULL;
+    struct store *other = NULL;
+    limit_connections(f, 0);
+    MUST(db_open(f->store, DB_READER, &late, &error));
+    assert_true(db_is_lost(late));
+    EXPECT(BUSY, db_snapshot(late, &error));
+    EXPECT(BUSY, db_run(late, SQL("SELECT 1"), &error));
+    EXPECT(BUSY, db_open(f->store, DB_WRITER, &writer, &error));
+    struct err e = {0};
+    assert_int_equal(store_open_reader(AT(f->directory), &other, &e).code, BUSY); /* a tool is told why */
+    assert_non_null(strstr(e.text, "too many connections"));
+    assert_null(other);
+    limit_connections(f, -1);
+    usleep(300000);
+    MUST(db_snapshot(late, &error));
+    assert_int_equal(number(late, SQL("SELECT count(*) FROM counters")), 0);
+    db_free(late);
+}
+
 /* ---- several servers ---- */
 
 static void a_name_is_held_by_one(void **state)
@@ -326,6 +357,7 @@ int main(void)
         WITH_STORE(only_so_many_statements_stay_prepared),
         WITH_STORE(what_takes_too_long_or_is_too_much),
         WITH_STORE(a_lock_that_another_holds_is_waited_for_some_seconds),
+        WITH_STORE(a_reader_may_be_opened_while_the_store_is_away),
         WITH_STORE(a_name_is_held_by_one),
         WITH_STORE(notices_come_with_the_commit),
         WITH_STORE(the_clock_is_the_databases),

@@ -85,7 +85,8 @@ static void a_connector_gets_nothing_but_its_line(void **state)
     assert_true(is_ok(line_open(l, "ssh", &line, &e)));
     const struct login_secret none = {0};
     enum login_word word = LOGIN_DENIED;
-    assert_string_equal(code_name(line_login(line, S("facts"), &none, &word, &e).code), "REFUSED");
+    assert_string_equal(code_name(line_login(line, (struct target_account){.name = S("facts")}, &none, &word, &e).code),
+                        "REFUSED");
     char expected[256];
     bool is_root = geteuid() == 0;
     snprintf(expected, sizeof(expected),

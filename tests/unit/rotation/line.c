@@ -68,8 +68,9 @@ static int stop(void **state)
 static result change(struct line *line, const char *account, struct err *e)
 {
     struct arena *a = arena_new();
-    const struct change_request request = {
-        .account = str_of(account), .part = CHANGE_PASSWORD, .password = secret_new(a, "canary-Secret-1", 15)};
+    const struct change_request request = {.account = {.name = str_of(account)},
+                                           .part = CHANGE_PASSWORD,
+                                           .password = secret_new(a, "canary-Secret-1", 15)};
     result done = line_change(line, &request, e);
     arena_free(a);
     return done;
@@ -79,7 +80,7 @@ static result login(struct line *line, const char *account, enum login_word *ret
 {
     struct arena *a = arena_new();
     const struct login_secret secret = {.password = secret_new(a, "canary-Secret-1", 15)};
-    result done = line_login(line, str_of(account), &secret, ret, e);
+    result done = line_login(line, (struct target_account){.name = str_of(account)}, &secret, ret, e);
     arena_free(a);
     return done;
 }
@@ -242,8 +243,9 @@ static void too_long_a_request_is_refused_before_it_is_sent(void **state)
     struct arena *a = arena_new();
     char *big = arena_alloc(a, 70000);
     memset(big, 'k', 70000);
-    const struct change_request request = {.account = S("u1"), .part = CHANGE_ADD_KEY, .public_key = {big, 70000}};
-    const struct change_request not_text = {.account = S("u1"), .password = secret_new(a, "\xff\xfe", 2)};
+    const struct change_request request = {
+        .account = {.name = S("u1")}, .part = CHANGE_ADD_KEY, .public_key = {big, 70000}};
+    const struct change_request not_text = {.account = {.name = S("u1")}, .password = secret_new(a, "\xff\xfe", 2)};
     struct line *line = open_line(good);
     struct err e = {0};
     assert_string_equal(code_name(line_change(line, &request, &e).code), "INVALID");

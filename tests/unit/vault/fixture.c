@@ -164,10 +164,10 @@ struct list wishes(struct fixture *f, const struct attribute_change *at, size_t 
 
 int64_t credential_new(struct fixture *f, int64_t owner, const char *name, struct list attributes)
 {
-    int64_t id;
+    struct credential made;
     struct credential_change with = {.name = str_of(name), .attributes = attributes};
-    must(f, credential_create(f->db, f->a, as(f, owner), &with, tick(f), &id, &f->e));
-    return id;
+    must(f, credential_create(f->db, f->a, as(f, owner), &with, tick(f), &made, &f->e));
+    return made.id;
 }
 
 struct credential credential_now(struct fixture *f, int64_t id)

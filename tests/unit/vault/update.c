@@ -22,9 +22,9 @@ static const char *attributes_of(struct fixture *f, int64_t credential_id)
 
 static result create(struct fixture *f, int64_t by, const char *name, struct list attributes)
 {
-    int64_t id;
+    struct credential made;
     struct credential_change with = {.name = str_of(name), .attributes = attributes};
-    return credential_create(f->db, f->a, as(f, by), &with, tick(f), &id, &f->e);
+    return credential_create(f->db, f->a, as(f, by), &with, tick(f), &made, &f->e);
 }
 
 static result change(struct fixture *f, int64_t by, int64_t id, struct list attributes)

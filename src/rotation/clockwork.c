@@ -1,0 +1,66 @@
+/* rotation/clockwork.c: a clock that jumps, and what it leaves behind. */
+#include "rotation/clockwork.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define JUMP     (5 * MINUTES)
+#define HELD_FOR (1 * HOURS)
+
+static int64_t believe(struct clockwork *c, int64_t wall, int64_t since_boot)
+{
+    c->is_set = true;
+    c->wall = wall;
+    c->boot = since_boot;
+    return wall;
+}
+
+static int64_t gone_back(struct clockwork *c, int64_t wall, int64_t since_boot)
+{
+    c->has_gone_back = true;
+    c->held_since = 0;
+    if (wall < c->to)
+        c->from = c->to = 0;
+    return believe(c, wall, since_boot);
+}
+
+/* Held: goes on from what was believed last. Believed after all: what lies between is skipped, not done. */
+static int64_t jumped_ahead(struct clockwork *c, int64_t wall, int64_t expected, int64_t since_boot)
+{
+    if (!c->held_since) {
+        log_error("the clock has jumped %" PRId64
+                  " s ahead; what that alone makes due is not done: put it right within "
+                  "an hour, or it is skipped until its next date",
+                  (wall - expected) / SECONDS);
+        c->held_since = since_boot;
+    }
+    if (since_boot - c->held_since < HELD_FOR)
+        return believe(c, expected, since_boot);
+    log_warning("the clock's jump is believed from now on");
+    c->held_since = 0;
+    c->from = expected;
+    c->to = wall;
+    return believe(c, wall, since_boot);
+}
+
+int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
+{
+    if (!c->is_set) {
+        c->has_gone_back = true;
+        return believe(c, wall, since_boot);
+    }
+    int64_t expected = c->wall + (since_boot - c->boot);
+    if (wall > expected + JUMP)
+        return jumped_ahead(c, wall, expected, since_boot);
+    if (wall < expected - JUMP)
+        return gone_back(c, wall, since_boot);
+    if (c->held_since)
+        log_warning("the clock is right again");
+    c->held_since = 0;
+    return believe(c, wall, since_boot);
+}
+
+bool clockwork_has_skipped(const struct clockwork *c, int64_t due_at)
+{
+    return due_at > c->from && due_at <= c->to;
+}

@@ -1,0 +1,13 @@
+/* rotation/principal.h: what accounts are called on their targets (docs/connector-protocol.md, "Names" of each kind).
+ */
+#pragma once
+
+#include "accounts/account.h"
+#include "accounts/functional.h"
+#include "rotation/line.h"
+
+struct target_account principal_of_account(const struct managed_account *m);
+struct str principal_of_functional(struct arena *a, const struct functional_account *f);
+/* Is it the account that the changes are made with? */
+bool principal_is_functional(struct arena *a, const struct target_account *who, struct str functional,
+                             int64_t platform_id);

@@ -1,0 +1,230 @@
+/* rotation/whole.c: a change of all accounts of a system: its plan, its canary, its stop. */
+#include "rotation/whole.h"
+
+#include <stdlib.h>
+
+#include "accounts/account.h"
+#include "audit/audit.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "rotation/change.h"
+
+enum { REFUSALS_MAX = 3, SKIPPED_BYTES_MAX = 1 << 20 };
+DEFINE_AUTOFREE(arena)
+
+/* ---- the plan ---- */
+
+struct planned {
+    const struct managed_account *account;
+    int64_t links;
+};
+
+struct plan {
+    struct job parent;
+    struct planned *in_turn;
+    size_t n;
+    struct str skipped;
+};
+
+static int by_links(const void *one, const void *other)
+{
+    const struct planned *a = one, *b = other;
+    if (a->links != b->links)
+        return a->links < b->links ? -1 : 1;
+    return a->account->id < b->account->id ? -1 : 1;
+}
+
+static int64_t links_of(const struct rows *r, int64_t account_id)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (row_int(r, i, 0) == account_id)
+            return row_int(r, i, 1);
+    return 0;
+}
+
+static result plan_account(struct db *db, struct arena *a, const struct managed_account *m, const struct rows *links,
+                           struct plan *plan, struct err *e)
+{
+    struct job open;
+    TRY(job_open_change(db, a, m->id, &open, e));
+    const char *why = !m->auto_management    ? "AutoManagementFlag is false"
+                      : m->parent_account_id ? "it takes the password of another account"
+                      : m->parent_account_id ? "it takes another account's password"
+                      : open.id              ? "a change is queued or under way"
+                                             : NULL;
+    if (why)
+        plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
+    else
+        plan->in_turn[plan->n++] = (struct planned){m, links_of(links, m->id)};
+    return SUCCESS;
+}
+
+static result make_plan(struct db *db, struct arena *a, int64_t system_id, int64_t now, struct plan *plan,
+                        struct err *e)
+{
+    struct managed_account *accounts;
+    struct rows links;
+    size_t n;
+    int64_t total;
+    struct account_filter f = {.system_id = system_id, .limit = -1};
+    TRY(account_list(db, a, &f, now, &accounts, &n, &total, e));
+    TRY(db_query(db, a,
+                 SQL("SELECT l.account_id, COUNT(*) FROM links l JOIN managed_accounts m ON m.id = l.account_id WHERE "
+                     "m.system_id = $1 GROUP BY l.account_id",
+                     P_INT(system_id)),
+                 &links, e));
+    plan->in_turn = arena_array(a, struct planned, n);
+    for (size_t i = 0; i < n; i++)
+        TRY(plan_account(db, a, &accounts[i], &links, plan, e));
+    if (plan->n)
+        qsort(plan->in_turn, plan->n, sizeof *plan->in_turn, by_links);
+    return SUCCESS;
+}
+
+static result make_jobs(struct db *db, const struct plan *plan, int64_t now, struct err *e)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct managed_account *m = plan->in_turn[i].account;
+        struct job j = {.kind = S("change"),
+                        .state = S("queued"),
+                        .trigger = S("caller"),
+                        .is_queued = true,
+                        .is_held = true,
+                        .account_id = m->id,
+                        .system_id = m->system_id,
+                        .parent_id = plan->parent.id,
+                        .made_by = plan->parent.made_by,
+                        .parts = m->dss_auto_management ? S("password key generated") : S("password generated")};
+        TRY(job_insert(db, &j, now, &j.id, e));
+    }
+    return SUCCESS;
+}
+
+result change_ask_system(struct db *db, struct arena *a, const struct keyring *keys, int64_t system_id, int64_t by,
+                         int64_t now, int64_t *ret_job, struct err *e)
+{
+    (void)keys;
+    struct managed_system system;
+    TRY(system_get(db, a, system_id, &system, e));
+    struct plan plan = {.parent = {.kind = S("system"),
+                                   .state = S("queued"),
+                                   .trigger = S("caller"),
+                                   .is_queued = true,
+                                   .system_id = system_id,
+                                   .made_by = by},
+                        .skipped = S("")};
+    TRY(make_plan(db, a, system_id, now, &plan, e));
+    plan.parent.skipped = plan.skipped;
+    TRY(job_insert(db, &plan.parent, now, &plan.parent.id, e));
+    TRY(make_jobs(db, &plan, now, e));
+    audit_note(db, "system.change.intent", true, (struct audit_object){"system", system_id, system.name}, 0,
+               arena_printf(a, "job %" PRId64 ", %zu accounts queued; skipped: %.*s", plan.parent.id, plan.n,
+                            STR_ARG(plan.skipped.n ? str_sub(plan.skipped, 0, 1500) : S("none"))));
+    *ret_job = plan.parent.id;
+    return whole_child_moved(db, plan.parent.id, now, e);
+}
+
+/* ---- the stop ---- */
+
+#define UNTRIED "parent_id = $1 AND is_open = 1 AND sent_at = 0 AND refusals = 0"
+
+static result drop_untried(struct db *db, int64_t parent_id, struct str why, int64_t now, struct err *e)
+{
+    TRY(db_run(db,
+               SQL("UPDATE versions SET standing = 'retired' WHERE standing = 'pending' AND EXISTS (SELECT 1 FROM jobs "
+                   "j WHERE j.account_id = versions.account_id AND j.version = versions.number AND j." UNTRIED ")",
+                   P_INT(parent_id)),
+               e));
+    /* The epoch moves too: a worker that has one of them in hand can no longer enter APPLYING. */
+    return db_run(db,
+                  SQL("UPDATE jobs SET state = 'dropped', is_open = 0, epoch = epoch + 1, leased_until = 0, settled_at "
+                      "= $2, reason_code = 'dropped', reason = $3 WHERE " UNTRIED,
+                      P_INT(parent_id), P_INT(now), P_TEXT(why)),
+                  e);
+}
+
+static result stop(struct db *db, struct arena *a, int64_t parent_id, struct str why, int64_t now, struct err *e)
+{
+    struct rows r;
+    struct job parent;
+    AUTOBUF lines;
+    buf_init(&lines, SKIPPED_BYTES_MAX);
+    TRY(db_query(db, a,
+                 SQL("SELECT COALESCE(m.name, '') FROM jobs LEFT JOIN managed_accounts m ON m.id = jobs.account_id "
+                     "WHERE " UNTRIED " ORDER BY jobs.id",
+                     P_INT(parent_id)),
+                 &r, e));
+    if (r.n == 0)
+        return SUCCESS;
+    TRY(drop_untried(db, parent_id, why, now, e));
+    for (size_t i = 0; i < r.n; i++)
+        buf_printf(&lines, "%.*s: dropped: %.*s\n", STR_ARG(row_text(&r, i, 0)), STR_ARG(why));
+    TRY(db_run(db,
+               SQL("UPDATE jobs SET skipped = skipped || $2, reason_code = 'stopped', reason = $3 WHERE id = $1",
+                   P_INT(parent_id), P_TEXT(buf_str(&lines)), P_TEXT(why)),
+               e));
+    TRY(job_get(db, a, parent_id, &parent, e));
+    audit_note(db, "system.change.stopped", false,
+               (struct audit_object){"system", parent.system_id, parent.system_name}, 0,
+               arena_printf(a, "job %" PRId64 ", %zu accounts dropped: %.*s", parent_id, r.n, STR_ARG(why)));
+    log_warning("the change of all accounts of %.*s was stopped: %.*s; %zu were not tried (job %" PRId64 ")",
+                STR_ARG(parent.system_name), STR_ARG(why), r.n, parent_id);
+    return SUCCESS;
+}
+
+/* ---- what becomes of the others ---- */
+
+struct standing {
+    int64_t unknown, refusals, held, trying;
+};
+
+static result count(struct db *db, struct arena *a, int64_t parent_id, struct standing *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(
+        db, a,
+        SQL("SELECT SUM(CASE WHEN state IN ('resolving', 'drift', 'abandoned') THEN 1 ELSE 0 END), CAST(SUM(refusals + "
+            "CASE WHEN state = 'refused' THEN 1 ELSE 0 END) AS "
+            "bigint), SUM(CASE WHEN is_open = 1 AND is_held = 1 THEN 1 ELSE 0 END), SUM(CASE WHEN is_open = 1 AND "
+            "is_held = 0 AND refusals = 0 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = $1",
+            P_INT(parent_id)),
+        &r, e));
+    *ret = (struct standing){.unknown = row_int(&r, 0, 0),
+                             .refusals = row_int(&r, 0, 1),
+                             .held = row_int(&r, 0, 2),
+                             .trying = row_int(&r, 0, 3)};
+    return SUCCESS;
+}
+
+static result let_go_one(struct db *db, int64_t parent_id, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE jobs SET is_held = 0 WHERE id = (SELECT MIN(id) FROM jobs WHERE parent_id = $1 AND "
+                      "is_open = 1 AND is_held = 1)",
+                      P_INT(parent_id)),
+                  e);
+}
+
+result whole_child_done(struct db *db, int64_t parent_id, struct err *e)
+{
+    if (!parent_id)
+        return SUCCESS;
+    return db_run(
+        db, SQL("UPDATE jobs SET is_held = 0 WHERE parent_id = $1 AND is_open = 1 AND is_held = 1", P_INT(parent_id)),
+        e);
+}
+
+result whole_child_moved(struct db *db, int64_t parent_id, int64_t now, struct err *e)
+{
+    if (!parent_id)
+        return SUCCESS;
+    AUTOFREE(arena) a = arena_new();
+    struct standing s;
+    TRY(count(db, a, parent_id, &s, e));
+    if (s.unknown)
+        return stop(db, a, parent_id, S("what became of one account is not known"), now, e);
+    if (s.refusals >= REFUSALS_MAX)
+        return stop(db, a, parent_id, S("three changes were refused"), now, e);
+    return s.held && !s.trying ? let_go_one(db, parent_id, e) : SUCCESS;
+}

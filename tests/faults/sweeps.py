@@ -1,0 +1,140 @@
+"""tests/faults/sweeps.py: every sweep, and how they are run: script/faults runs them all, script/test a sample."""
+import collections
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import stages  # first: it sets the path
+from drivers import CONNECTOR, ClockJumps, ClockJumpsInDoubt, ConnectorStopped, Killed, StoreFails, Taken
+from drivers_target import Cut, Reverted, TargetFails, TargetIsFull
+
+SEED = 20261121
+LEAST = 5  # points of a sample, however short it is
+DISK_MB = 48
+
+# name -> how its points are listed and struck at
+SWEEPS = {
+    **{f"server · {name}": Killed(name) for name, stage in stages.STAGES.items() if stage.target == "ssh"},
+    "server · immediate · PostgreSQL": Killed("immediate", modes=("kill",), on_postgresql=True),
+    **{f"connector killed · {stage}": Killed(stage, CONNECTOR, ("kill",)) for stage in ("immediate", "root", "own credentials", "key pair")},
+    "connector stopped · immediate": ConnectorStopped("immediate"),
+    "connector stopped, taken over · immediate": Taken("immediate", CONNECTOR),
+    "cut · ssh · immediate": Cut("immediate"),
+    "cut · ssh · own credentials": Cut("own credentials"),
+    "cut · ssh · key pair": Cut("key pair"),
+    "cut · postgresql": Cut("postgresql"),
+    "cut · mysql": Cut("mysql"),
+    "cut · ldap": Cut("ldap"),
+    "target killed or frozen · immediate": TargetFails("immediate"),
+    "target killed or frozen · postgresql": TargetFails("postgresql"),
+    "target killed or frozen · ldap": TargetFails("ldap"),
+    "target reverted · immediate": Reverted("immediate"),
+    "target reverted · postgresql": Reverted("postgresql"),
+    "target full · immediate": TargetIsFull("immediate"),
+    "store fails · SQLite · immediate": StoreFails("immediate"),
+    "store fails · SQLite · linked": StoreFails("linked"),
+    "store cut · PostgreSQL · immediate": Cut("immediate", between="store"),
+    "clock jumps · immediate": ClockJumps("immediate"),
+    "clock jumps · queued": ClockJumps("queued"),
+    "clock jumps, connector killed · immediate": ClockJumpsInDoubt("immediate"),
+    "servers paused · PostgreSQL · immediate": Taken("immediate"),
+}
+TABLE_HEAD = "sweep · points listed · points hit · lost · locked · unresolved"
+
+
+class Row:
+    """What a sweep came to."""
+
+    def __init__(self, name, listed):
+        self.name, self.listed, self.run, self.hit, self.findings = name, listed, 0, 0, []
+
+    def count(self, kind):
+        """Points, not sentences."""
+        return len({point for point, found, _ in self.findings if found == kind})
+
+    def text(self):
+        return f"{self.name} · {self.listed} · {self.hit} · {self.count('lost')} · {self.count('locked')} · {self.count('unresolved')}"
+
+    def is_clean(self):
+        return not self.findings and self.hit > 0
+
+
+def build_library(folder):
+    """faultpoint.so and clock_shift.so, built from their sources into a folder; the path of the first."""
+    here, targets = os.path.dirname(os.path.abspath(__file__)), os.path.join(stages.TESTS, "targets")
+    sources = {"faultpoint.so": [os.path.join(here, name) for name in ("faultpoint.c", "calls.c", "point.c", "powerloss.c")],
+               "clock_shift.so": [os.path.join(targets, "clock_shift.c")]}
+    for name, files in sources.items():
+        subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-O2", "-shared", "-fPIC", "-o", os.path.join(folder, name),
+                        *files, "-ldl"], check=True)
+    return os.path.join(folder, "faultpoint.so")
+
+
+class Bench:
+    """Lanes that work side by side, most of whose time is waiting; made when they are needed."""
+
+    def __init__(self, lanes=2):
+        self.lane_count, self.lanes = lanes, collections.defaultdict(list)
+        self.folder = tempfile.mkdtemp(prefix="keyturn-faults-")
+        self.library = build_library(self.folder)
+
+    def lanes_for(self, sweep):
+        size = DISK_MB if isinstance(sweep, TargetIsFull) else None
+        while len(self.lanes[size]) < self.lane_count:
+            where = os.path.join(self.folder, f"lane-{size or 'plain'}-{len(self.lanes[size])}")
+            self.lanes[size].append(stages.Lane(where, self.library, disk_mb=size))
+        return self.lanes[size]
+
+    def close(self):
+        for lane in [lane for lanes in self.lanes.values() for lane in lanes]:
+            lane.close()
+        subprocess.run(["rm", "-rf", self.folder], check=False)
+
+
+def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, only=None, least=LEAST):
+    """Strike at every point; with sample_s, at as many of a seeded order as fit in that time. only: a text that a point's must contain."""
+    sweep = SWEEPS[name]
+    lanes = bench.lanes_for(sweep)
+    every = sweep.points(lanes[0])
+    row = Row(name, len(every))
+    random.Random(f"{seed} {name}").shuffle(every)
+    waiting = iter([point for point in every if only is None or only in str(point)])
+    lock, end = threading.Lock(), None if sample_s is None else time.monotonic() + sample_s
+
+    def take():
+        with lock:
+            if end is not None and time.monotonic() > end and row.run >= least:
+                return None
+            point = next(waiting, None)
+            row.run += point is not None
+            return point
+
+    def work(lane):
+        while (point := take()) is not None:
+            began = time.monotonic()
+            try:
+                is_hit, findings = sweep.strike(lane, point)
+            except Exception as error:  # noqa: BLE001  (a run that breaks down is a finding, and the others go on)
+                tell(traceback.format_exc())
+                is_hit, findings = False, [("unresolved", f"{sweep.what(point)}: the run broke down: {type(error).__name__}: {error}")]
+            with lock:
+                row.hit += is_hit
+                row.findings += [(point, kind, sentence) for kind, sentence in findings]
+            tell(f"{name}: {point}: {'hit' if is_hit else 'not come to'}, {time.monotonic() - began:.1f} s" +
+                 "".join(f"\n    {kind.upper()}: {sentence}" for kind, sentence in findings))
+
+    threads = [threading.Thread(target=work, args=(lane,), daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return row
+
+
+def complain(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

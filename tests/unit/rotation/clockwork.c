@@ -1,0 +1,149 @@
+/* unit/rotation/clockwork.c: which time is believed when the wall clock jumps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "rotation/clockwork.h"
+
+#define START (20000 * DAYS)
+
+struct hands { /* the two clocks of a machine */
+    struct clockwork c;
+    int64_t wall, boot;
+};
+
+static int64_t pass(struct hands *h, int64_t time)
+{
+    h->wall += time;
+    h->boot += time;
+    return clockwork_now(&h->c, h->wall, h->boot);
+}
+
+static int64_t pass_seconds(struct hands *h, int64_t seconds)
+{
+    int64_t now = 0;
+    for (int64_t i = 0; i < seconds; i++)
+        now = pass(h, SECONDS);
+    return now;
+}
+
+static void expect_belief(struct hands *h)
+{
+    int64_t now = pass(h, SECONDS);
+    assert_int_equal(now, h->wall);
+}
+
+static struct hands started(void)
+{
+    struct hands h = {.wall = START, .boot = 77 * SECONDS};
+    assert_int_equal(clockwork_now(&h.c, h.wall, h.boot), START);
+    return h;
+}
+
+static void test_the_first_look_is_believed(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    assert_true(h.c.has_gone_back); /* whoever stood here before may have had another clock */
+    assert_int_equal(pass_seconds(&h, 100), START + 100 * SECONDS);
+    assert_false(clockwork_has_skipped(&h.c, START));
+    assert_false(clockwork_has_skipped(&h.c, 0));
+}
+
+static void test_sleep_is_no_jump(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    assert_int_equal(pass(&h, 30 * DAYS), START + 30 * DAYS);
+    assert_false(clockwork_has_skipped(&h.c, START + 10 * DAYS));
+}
+
+static void test_a_small_step_is_believed(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    h.c.has_gone_back = false;
+    h.wall += 4 * MINUTES;
+    expect_belief(&h);
+    h.wall -= 4 * MINUTES;
+    expect_belief(&h);
+    assert_false(h.c.has_gone_back);
+}
+
+static void jump_and_return(int64_t jump)
+{
+    struct hands h = started();
+    h.wall += jump;
+    assert_int_equal(pass_seconds(&h, 3599), START + 3599 * SECONDS);
+    h.wall -= jump;
+    assert_int_equal(pass_seconds(&h, 10000), START + (3599 + 10000) * SECONDS);
+    assert_false(clockwork_has_skipped(&h.c, START + jump / 2));
+}
+
+static void test_a_jump_that_is_put_right(void **state)
+{
+    (void)state;
+    jump_and_return(1 * DAYS);
+    jump_and_return(31 * DAYS);
+    jump_and_return(3653 * DAYS);
+}
+
+static void test_a_jump_that_stays(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    h.wall += 10 * DAYS;
+    (void)pass_seconds(&h, 3700);
+    expect_belief(&h);
+    assert_true(clockwork_has_skipped(&h.c, START + 5 * DAYS));
+    assert_true(clockwork_has_skipped(&h.c, START + 9 * DAYS));
+    assert_false(clockwork_has_skipped(&h.c, START)); /* was due before */
+    assert_false(clockwork_has_skipped(&h.c, h.wall + 1));
+    assert_false(clockwork_has_skipped(&h.c, h.wall - 1)); /* became due since */
+    h.wall -= 10 * DAYS;
+    expect_belief(&h);
+    assert_false(clockwork_has_skipped(&h.c, START + 5 * DAYS)); /* and ahead again */
+}
+
+static void test_two_jumps_are_one(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    h.wall += 1 * DAYS;
+    (void)pass_seconds(&h, 1800);
+    h.wall += 1 * DAYS;
+    assert_int_equal(pass_seconds(&h, 1700), START + 3500 * SECONDS);
+    (void)pass_seconds(&h, 200);
+    assert_int_equal(clockwork_now(&h.c, h.wall, h.boot), h.wall);
+    assert_true(clockwork_has_skipped(&h.c, START + 2 * DAYS - HOURS));
+}
+
+static void test_backwards_is_believed_at_once(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    h.c.has_gone_back = false;
+    h.wall -= 3653 * DAYS;
+    expect_belief(&h);
+    assert_true(h.c.has_gone_back);
+    (void)pass_seconds(&h, 100);
+    expect_belief(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_first_look_is_believed),
+        cmocka_unit_test(test_sleep_is_no_jump),
+        cmocka_unit_test(test_a_small_step_is_believed),
+        cmocka_unit_test(test_a_jump_that_is_put_right),
+        cmocka_unit_test(test_a_jump_that_stays),
+        cmocka_unit_test(test_two_jumps_are_one),
+        cmocka_unit_test(test_backwards_is_believed_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
