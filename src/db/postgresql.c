@@ -9,11 +9,9 @@
 #include "base/log.h"
 
 enum { PARAMETERS_MAX = 32000 };
-#define UNREACHED_FOR (200 * INT64_C(1000))
-enum type { TYPE_BOOL = 16, TYPE_BLOB = 17, TYPE_NAME = 19, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23 };
+#define UNREACHED_FOR    (200 * INT64_C(1000))
 #define SAVEPOINT_TEXT   "SAVEPOINT work"
 #define ROLLBACK_TO_TEXT "ROLLBACK TO SAVEPOINT work"
-enum { TYPE_TEXT = 25, TYPE_UNKNOWN = 705, TYPE_VARCHAR = 1043 };
 
 /* ---- opening ---- */
 
@@ -159,59 +157,6 @@ static bool send_statement(struct connection *c, const struct sql *sql, struct a
     return PQsendQueryPrepared(c->pg, s->name, (int)sql->n, v.bytes, v.lengths, v.formats, 1);
 }
 
-static int64_t number_at(const PGresult *rows, int row, int column)
-{
-    const char *bytes = PQgetvalue(rows, row, column);
-    int length = PQgetlength(rows, row, column);
-    uint64_t value = 0;
-    for (int i = 0; i < length; i++)
-        value = value << 8 | (unsigned char)bytes[i];
-    if (length == 2)
-        return (int16_t)value;
-    return length == 4 ? (int32_t)value : (int64_t)value;
-}
-
-static void gather_cell(const PGresult *rows, int row, int column, struct gathering *into)
-{
-    if (PQgetisnull(rows, row, column)) {
-        gather_null(into);
-        return;
-    }
-    const char *bytes = PQgetvalue(rows, row, column);
-    size_t length = (size_t)PQgetlength(rows, row, column);
-    switch (PQftype(rows, column)) {
-    case TYPE_BOOL:
-    case TYPE_INT2:
-    case TYPE_INT4:
-    case TYPE_INT8:
-        gather_int(into, number_at(rows, row, column));
-        break;
-    case TYPE_TEXT:
-    case TYPE_VARCHAR:
-    case TYPE_NAME:
-    case TYPE_UNKNOWN:
-        gather_bytes(into, PARAM_TEXT, bytes, length);
-        break;
-    case TYPE_BLOB:
-        gather_bytes(into, PARAM_BLOB, bytes, length);
-        break;
-    default:
-        die("the column %s has a type that no store has (%u)", PQfname(rows, column), PQftype(rows, column));
-    }
-}
-
-static result gather_rows(const PGresult *rows, struct gathering *into, struct err *e)
-{
-    into->columns = (size_t)PQnfields(rows);
-    for (int row = 0; row < PQntuples(rows); row++) {
-        for (int column = 0; column < PQnfields(rows); column++)
-            gather_cell(rows, row, column, into);
-        if (gathering_is_too_large(into))
-            return FAIL(e, TOO_LARGE, "the result is larger than %d MiB", RESULT_BYTES_MAX >> 20);
-    }
-    return SUCCESS;
-}
-
 static result defer_limit(struct connection *c, struct err *e)
 {
     char text[60];
@@ -251,7 +196,7 @@ static result postgresql_run(struct connection *c, const struct sql *sql, struct
         s->is_prepared = s->prepared_by <= c->answered;
     TRY(r);
     if (into)
-        r = gather_rows(answer, into, e);
+        r = postgresql_gather(answer, into, e);
     if (ret_changed)
         *ret_changed = changed_by(answer);
     PQclear(answer);

@@ -54,3 +54,19 @@ bool connection_send_deferred(struct connection *c);
 RESULT connection_exchange(struct connection *c, bool is_sent, PGresult **ret, struct err *e);
 /* One control statement now, with what waits in front of it. *ret_tag: what the server says it did. */
 RESULT connection_run_now(struct connection *c, const char *text, char ret_tag[16], struct err *e);
+
+/* ---- rows (postgresql_rows.c) ---- */
+
+enum postgresql_type { /* as the server numbers them */
+                       TYPE_BOOL = 16,
+                       TYPE_BLOB = 17,
+                       TYPE_NAME = 19,
+                       TYPE_INT8 = 20,
+                       TYPE_INT2 = 21,
+                       TYPE_INT4 = 23,
+                       TYPE_TEXT = 25,
+                       TYPE_UNKNOWN = 705,
+                       TYPE_VARCHAR = 1043
+};
+/* All rows of an answer in binary form. A type that no store has stops the process. TOO_LARGE. */
+RESULT postgresql_gather(const PGresult *rows, struct gathering *into, struct err *e);

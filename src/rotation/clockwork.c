@@ -1,6 +1,8 @@
 /* rotation/clockwork.c: a clock that jumps, and what it leaves behind. */
 #include "rotation/clockwork.h"
 
+#include <inttypes.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 

@@ -312,12 +312,11 @@ static result recover(struct db *db, void *argument, struct err *e)
     return jobs_recover(db, argument, clock_now(), e);
 }
 
-/* A wait of half a second stays one when the clock is put back by a day. */
 static void init_wake(struct rotation *r)
 {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC); /* half a second stays one when the clock is put back */
     pthread_cond_init(&r->wake, &attributes);
     pthread_condattr_destroy(&attributes);
 }

@@ -24,6 +24,20 @@ def store(tmp_path_factory):
         yield store
 
 
+@pytest.fixture(autouse=True)
+def no_server_outlives_its_test(monkeypatch):
+    started, start = [], Server.start
+
+    def start_and_remember(server, *words, **named):
+        started.append(server)
+        return start(server, *words, **named)
+
+    monkeypatch.setattr(Server, "start", start_and_remember)
+    yield
+    for server in started:
+        server.kill()
+
+
 NUMBER = [0]
 
 

@@ -22,7 +22,8 @@ def migration(number):
 
 def first_definition(column):
     """Of a text column of `jobs` that a migration makes anew, as the first one has it, with a default for the rows that are there."""
-    check = re.search(rf"\n\s+{column}\s+@text NOT NULL (CHECK \(.*?\)\))", migration(1), re.DOTALL).group(1)
+    table = migration(1).split("CREATE TABLE jobs (")[1]
+    check = re.search(rf"\n\s+{column}\s+@text NOT NULL (CHECK \(.*?\)\))", table, re.DOTALL).group(1)
     return f"text NOT NULL DEFAULT {re.search(chr(39) + '.*?' + chr(39), check).group()} {check}"
 
 
@@ -133,8 +134,22 @@ class Old:
         return done.stderr.strip().splitlines()[-1]
 
 
+@pytest.fixture(autouse=True)
+def no_server_outlives_its_test(monkeypatch):
+    started, start = [], Server.start
+
+    def start_and_remember(server, *words, **named):
+        started.append(server)
+        return start(server, *words, **named)
+
+    monkeypatch.setattr(Server, "start", start_and_remember)
+    yield
+    for server in started:
+        server.kill()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def old(request, tmp_path):
+def old(no_server_outlives_its_test, request, tmp_path):
     old = Old(request.param, tmp_path / "server")
     yield old
     old.server.close()
