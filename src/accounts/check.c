@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "accounts/platform.h"
 #include "accounts/schedule.h"
 #include "base/text.h"
 #include "identity/rights.h"
@@ -86,6 +87,16 @@ result query_page(struct db *db, struct arena *a, const char *columns, const str
     TRY(db_query(db, a, builder_sql(&page), ret, e));
     *ret_total = row_int(&total, 0, 0);
     return SUCCESS;
+}
+
+void add_platforms_of(struct builder *b, const char *column, int64_t entity_type)
+{
+    int64_t *ids = arena_array(b->arena, int64_t, platform_count);
+    size_t n = 0;
+    for (size_t i = 0; i < platform_count; i++)
+        if (platforms[i].entity_type == entity_type)
+            ids[n++] = platforms[i].id;
+    builder_in(b, column, ids, n);
 }
 
 /* ---- terms ---- */

@@ -12,6 +12,8 @@ RESULT check_end(const struct err *found, struct err *e);
 void check_no_control(const char *field, struct str name, struct err *found);
 /* CONFLICT "<A what> with the name '…' already exists." */
 RESULT name_taken(const char *what, struct str name, struct err *e);
+/* "column IN (…)": the platforms of this entity type, and so the systems. */
+void add_platforms_of(struct builder *b, const char *column, int64_t entity_type);
 /* Does any row come? */
 RESULT has_row(struct db *db, struct arena *a, struct sql sql, bool *ret, struct err *e);
 /* The row of a user group by its number: "User Group not found". */

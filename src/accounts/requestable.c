@@ -96,9 +96,8 @@ static void add_names(struct builder *b, const struct requestable_filter *f)
         builder_param(b, P_INT(f->system_id));
     }
     if (f->entity_type) {
-        builder_add(b, " AND s.asset_id IN (SELECT p.id FROM assets p WHERE p.entity_type =");
-        builder_param(b, P_INT(f->entity_type));
-        builder_add(b, ")");
+        builder_add(b, " AND ");
+        add_platforms_of(b, "s.platform_id", f->entity_type);
     }
 }
 

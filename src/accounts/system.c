@@ -10,12 +10,12 @@
     "s.contact_email, s.description, s.port, s.timeout_s, s.ssh_key_enforcement, s.password_rule_id, "                 \
     "s.dss_key_rule_id, s.release_duration, s.max_release_duration, s.isa_release_duration, s.auto_management, "       \
     "s.functional_account_id, s.elevation_command, s.check_password, s.change_after_release, s.reset_on_mismatch, "    \
-    "s.change_frequency_type, s.change_time, s.change_frequency_days, p.entity_type, d.id, d.asset_id, y.id, "         \
+    "s.change_frequency_type, s.change_time, s.change_frequency_days, d.id, d.asset_id, y.id, "                        \
     "COALESCE(d.instance_name, ''), COALESCE(d.template, ''), COALESCE(d.is_default, 0), "                             \
     "COALESCE(y.forest_name, ''), COALESCE(y.net_bios_name, ''), COALESCE(y.use_ssl, 0), "                             \
     "COALESCE(y.account_name_format, 0)"
 #define SYSTEM_FROM                                                                                                    \
-    " FROM managed_systems s JOIN assets p ON p.id = s.asset_id LEFT JOIN databases d ON d.place_id = s.asset_id "     \
+    " FROM managed_systems s LEFT JOIN databases d ON d.place_id = s.asset_id "                                        \
     "LEFT JOIN directories y ON y.place_id = s.asset_id"
 
 static struct opt_int opt_of(const struct rows *r, size_t i, size_t column)
@@ -26,17 +26,17 @@ static struct opt_int opt_of(const struct rows *r, size_t i, size_t column)
 static void place_of(const struct rows *r, size_t i, struct managed_system *s)
 {
     s->place_id = row_int(r, i, 2);
-    s->entity_type = row_int(r, i, 27);
-    s->database_id = opt_of(r, i, 28);
-    s->directory_id = opt_of(r, i, 30);
-    s->asset_id = s->directory_id.is_set ? 0 : s->database_id.is_set ? row_int(r, i, 29) : s->place_id;
-    s->instance_name = row_text(r, i, 31);
-    s->template = row_text(r, i, 32);
-    s->is_default_instance = row_flag(r, i, 33);
-    s->forest_name = row_text(r, i, 34);
-    s->net_bios_name = row_text(r, i, 35);
-    s->use_ssl = row_flag(r, i, 36);
-    s->account_name_format = row_int(r, i, 37);
+    s->database_id = opt_of(r, i, 27);
+    s->directory_id = opt_of(r, i, 29);
+    s->entity_type = s->directory_id.is_set ? ENTITY_DIRECTORY : s->database_id.is_set ? ENTITY_DATABASE : ENTITY_ASSET;
+    s->asset_id = s->directory_id.is_set ? 0 : s->database_id.is_set ? row_int(r, i, 28) : s->place_id;
+    s->instance_name = row_text(r, i, 30);
+    s->template = row_text(r, i, 31);
+    s->is_default_instance = row_flag(r, i, 32);
+    s->forest_name = row_text(r, i, 33);
+    s->net_bios_name = row_text(r, i, 34);
+    s->use_ssl = row_flag(r, i, 35);
+    s->account_name_format = row_int(r, i, 36);
 }
 
 static struct managed_system system_of(const struct rows *r, size_t i)
@@ -129,8 +129,8 @@ result system_list(struct db *db, struct arena *a, const struct system_filter *f
         builder_param(&b, P_INT(f->functional_account_id));
     }
     if (f->entity_type) {
-        builder_add(&b, " AND p.entity_type =");
-        builder_param(&b, P_INT(f->entity_type));
+        builder_add(&b, " AND ");
+        add_platforms_of(&b, "s.platform_id", f->entity_type);
     }
     if (f->rule_id) {
         builder_add(&b, " AND EXISTS (SELECT 1 FROM smart_rules r WHERE r.id =");

@@ -47,6 +47,12 @@ static result load(struct push *p, struct err *e)
     return r;
 }
 
+static void act_as_server(struct db *db)
+{
+    audit_act(db, (struct audit_actor){
+                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+}
+
 /* ---- how it ends ---- */
 
 static int64_t pause_after(const struct job *j)
@@ -75,8 +81,7 @@ static result write_failed(struct db *db, void *argument, struct err *e)
 {
     struct push *p = argument;
     struct job *j = &p->t->job;
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    act_as_server(db);
     if (p->is_unknown) {
         TRY(job_set_state(db, j, "resolving", e));
         TRY(job_try_later(db, j, p->at, p->code, p->text, e));
@@ -107,8 +112,7 @@ static result write_pushed(struct db *db, void *argument, struct err *e)
     struct attempt *t = p->t;
     struct managed_account account;
     int64_t now = clock_now();
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    act_as_server(db);
     TRY(account_get(db, t->arena, t->account.id, now, &account, e));
     bool is_newest = account.current_version == p->version, is_over = is_newest && !p->was_unknown;
     if (is_over)
@@ -139,8 +143,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     struct attempt *t = p->t;
     struct managed_account account;
     int64_t now = clock_now();
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    act_as_server(db);
     TRY(follower_of_job(db, t->arena, t->job.id, &p->row, e));
     if (!p->row.link.id || !str_equal(p->row.link.state, S("active")))
         return FAIL(e, CONFLICT, "the link of job %" PRId64 " is no longer active", t->job.id);
@@ -184,12 +187,9 @@ static result push_now(struct push *p, struct err *e)
 
 static result wait_for_the_last_one(struct push *p, int64_t until, struct err *e)
 {
-    struct err why = {0};
-    (void)!is_ok(FAIL_AS(&why, UNCERTAIN, "unknown",
-                         "interrupted while it was sent; waiting until that attempt is certainly over"));
     p->is_unknown = true;
-    p->code = why.word;
-    p->text = arena_str(p->t->arena, str_of(why.text));
+    p->code = "unknown";
+    p->text = S("no answer to the last try; waiting until that is certainly over");
     p->at = until;
     return writer_do(p->t->config->writer, write_failed, p, e);
 }

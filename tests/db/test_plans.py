@@ -22,7 +22,7 @@ from statements import SOURCES, logged_statements, postgresql_plan, sqlite_plan,
 from support import TOP, Server, ok  # noqa: E402
 
 LOGGED = {"max_connections": 500, "log_statement": "all", "log_parameter_max_length": 0, "log_parameter_max_length_on_error": 0}
-BUILDERS = ["controlroom", "tour", "passwordsafe_accounts", "passwordsafe_approvals", "passwordsafe_credentials", "passwordsafe_groups", "passwordsafe_lifting",
+BUILDERS = ["controlroom", "tour", "passwordsafe_accounts", "passwordsafe_approvals", "passwordsafe_credentials", "passwordsafe_databases", "passwordsafe_groups", "passwordsafe_lifting",
             "passwordsafe_registrations", "passwordsafe_requests", "passwordsafe_sessions", "passwordsafe_systems", "passwordsafe_who"]
 LISTS = {"/v2/credentialvault/credentials/list": "vault/credential_list.c", "/v2/credentialvault/lockers/list": "vault/locker.c",
          "/v2/usermanagement/users/list": "identity/user.c", "/v2/usermanagement/roles/list": "identity/role.c", "/v2/devices/list": "identity/device.c",
@@ -34,7 +34,7 @@ HANDFUL = {
     "audit_heads": "one per server", "audit_checkpoints": "the last one, from the end", "smart_rules": "written by hand", "rule_access": "groups times rules, by hand",
     "access_policies": "written by hand", "password_rules": "written by hand", "workgroups": "written by hand", "registrations": "written by hand",
     "functional_accounts": "about one per platform and site",
-    "devices": "the robots' machines", "lockers": "written by hand",
+    "directories": "one per domain", "devices": "the robots' machines", "lockers": "written by hand",
 }
 SORTED = {**HANDFUL, "users": "some thousands of people, sorted in milliseconds"}
 # Whole tables that have to be read: (pattern of the statement, why).
@@ -42,8 +42,12 @@ WHOLE = [
     (r"^SELECT count\(\*\) FROM", "a list of the Control Room tells how many there are of what the caller may see"),
     (r"^SELECT COUNT\(\*\) FROM assets a( WHERE a.entity_type = \S+)?\s*$", "the same of Password Safe"),
     (r"^SELECT COUNT\(\*\) FROM managed_accounts m .* smart_rules r WHERE r.id = ", "a rule may hold every account"),
+    (r" FROM databases d JOIN assets p ON p.id = d.place_id ORDER BY d.id$", "the call answers with every database"),
+    (r" FROM directories d JOIN assets p ON p.id = d.place_id ORDER BY d.id$", "the call answers with every directory, each with its place"),
+    (r"AND s.platform_id IN \([^)]*\) +ORDER BY m.id LIMIT", "the accounts of one kind of system are most of them; PostgreSQL's rows for this test have a platform each"),
     (r" FROM users u WHERE u.is_deleted = 0 .* ORDER BY u.id$", "the call answers with every user"),
     (r"^INSERT INTO jobs .* FROM managed_accounts", "after the store lost commits every account is compared"),
+    (r"^SELECT l.id FROM followers f JOIN links l ON l.attribute_id = -f.id AND l.user_id = 0$", "and every follower pushed to"),
     (r"\(SELECT server FROM audit_rows UNION SELECT server FROM audit_heads\)", "audit verify reads every row anyway"),
 ]
 # Orders that no index holds: each page sorts what the filter leaves, within the search's limit of time.
