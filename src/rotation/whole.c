@@ -132,8 +132,8 @@ result change_ask_system(struct db *db, struct arena *a, const struct keyring *k
 static result drop_untried(struct db *db, int64_t parent_id, struct str why, int64_t now, struct err *e)
 {
     TRY(db_run(db,
-               SQL("UPDATE versions SET standing = 'retired' WHERE standing = 'pending' AND EXISTS (SELECT 1 FROM jobs "
-                   "j WHERE j.account_id = versions.account_id AND j.version = versions.number AND j." UNTRIED ")",
+               SQL("UPDATE versions SET standing = 'retired' WHERE standing = 'pending' AND (account_id, number) IN "
+                   "(SELECT account_id, version FROM jobs WHERE " UNTRIED ")",
                    P_INT(parent_id)),
                e));
     /* The epoch moves too: a worker that has one of them in hand can no longer enter APPLYING. */

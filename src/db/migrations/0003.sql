@@ -53,7 +53,7 @@ ALTER TABLE jobs ADD COLUMN told_version @int NOT NULL DEFAULT 0; -- that is to 
 ALTER TABLE jobs ADD COLUMN is_held @flag NOT NULL DEFAULT 0; -- waits until another account of its system was changed
 ALTER TABLE managed_accounts ADD COLUMN glass_broken_at @time NOT NULL DEFAULT 0; -- a change is owed since; 0: none
 CREATE INDEX managed_accounts_glass ON managed_accounts (glass_broken_at, id) WHERE glass_broken_at > 0;
-CREATE INDEX managed_accounts_drift ON managed_accounts (id) WHERE state = 'drift';
+CREATE INDEX managed_accounts_drift ON managed_accounts (state, id) WHERE state = 'drift';
 CREATE INDEX jobs_leased ON jobs (leased_until) WHERE is_open = 1;
 CREATE INDEX jobs_held ON jobs (parent_id, id) WHERE is_held = 1;
 
@@ -68,6 +68,7 @@ ALTER TABLE jobs ADD COLUMN parent_version @int NOT NULL DEFAULT 0; -- of a subs
 CREATE INDEX managed_accounts_test ON managed_accounts (next_test_at, id) WHERE check_password = 1;
 CREATE INDEX managed_accounts_parent ON managed_accounts (parent_account_id, id) WHERE parent_account_id > 0;
 CREATE INDEX managed_accounts_behind ON managed_accounts (id) WHERE sync_made <> sync_wanted;
+CREATE INDEX login_budgets_window ON login_budgets (window_at);
 
 -- Followers: links whose end lies on another server (keyturn-api 3.1, rule 8), and the jobs that push to them.
 --
