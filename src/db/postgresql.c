@@ -192,7 +192,7 @@ static result postgresql_run(struct connection *c, const struct sql *sql, struct
     result r = connection_exchange(c, is_sent, &answer, e);
     arena_free(a);
     /* When the connection is lost, so is the statement. A later failure in the same exchange leaves it prepared. */
-    if (!c->is_lost && s->prepared_by)
+    if (!c->is_lost && s && s->prepared_by)
         s->is_prepared = s->prepared_by <= c->answered;
     TRY(r);
     if (into)

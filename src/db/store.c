@@ -225,6 +225,8 @@ static result make_missing(struct store *s, const char *directory, struct err *e
 {
     if (s->remote)
         return SUCCESS;
+    if (!directory)
+        return FAIL(e, INVALID, "a store in a file needs its folder");
     if (access(s->place, F_OK) != 0) {
         TRY(make_file(s->place, "", e));
         TRY(sync_folder(directory, e));

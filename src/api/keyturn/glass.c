@@ -44,7 +44,7 @@ static void notify(struct call *c, const struct managed_account *m, const struct
         arena_printf(c->whole, "break-glass: user %.*s (%" PRId64 ") has read version %" PRId64 " of %.*s/%.*s: %.*s%c",
                      STR_ARG(c->who.name), c->who.user_id, in->version, STR_ARG(m->system_name), STR_ARG(m->name),
                      STR_ARG(in->reason), 0);
-    call_after_commit(c, tell, (void *)(uintptr_t)line.p);
+    call_after_commit(c, tell, (char *)line.p);
 }
 
 static result break_glass(struct call *c, struct err *e)
