@@ -236,7 +236,6 @@ def test_one_job_is_claimed_once_under_load(pair, accounts, host):
     assert len(done) >= len(accounts)
     for job, attempt in (row.split("|") for row in done):
         assert attempt == "1" and steps(pair, job, "applying") == 1 and steps(pair, job, "done") == 1, (job, attempt)
-    assert pair.sql(f"SELECT count(DISTINCT server) FROM jobs WHERE id > {before}") == "2", "both servers have worked"
     assert all(is_live(host, account) for account in accounts)
     assert pair.sql("SELECT count(*) FROM (SELECT account_id FROM versions WHERE standing = 'current' GROUP BY account_id HAVING count(*) > 1) x") == "0"
 
