@@ -2,16 +2,20 @@
 import sqlite3
 
 
+def is_postgresql(server):
+    return (server.store or "sqlite") != "sqlite"
+
+
 class Store:
     """A connection; statements take their values for `?`. As a context manager it commits, and closes."""
 
     def __init__(self, server):
-        if server.store:
+        self.is_sqlite = not is_postgresql(server)
+        if self.is_sqlite:
+            self.db = sqlite3.connect(f"{server.data}/keyturn.db", timeout=30)
+        else:
             import psycopg2
             self.db = psycopg2.connect(server.store)
-        else:
-            self.db = sqlite3.connect(f"{server.data}/keyturn.db", timeout=30)
-        self.is_sqlite = not server.store
 
     def execute(self, text, values=()):
         cursor = self.db.cursor()
@@ -53,7 +57,7 @@ def rows_of(server, text, values=()):
 
 def stored_bytes(server):
     """Everything that the store holds: SQLite's files, or every cell of every table."""
-    if not server.store:
+    if not is_postgresql(server):
         return b"".join(open(f"{server.data}/{name}", "rb").read() for name in ("keyturn.db", "keyturn.db-wal"))
     found = []
     with Store(server) as store:

@@ -22,6 +22,7 @@ ALSO = {
     ("POST", PS + "/Requests"): {200},  # an existing request is used again (passwordsafe-api 7.2)
     ("POST", PS + "/Assets/{id}/ManagedSystems"): {200},  # the asset is managed already (6.9)
     ("POST", PS + "/Databases/{id}/ManagedSystems"): {200},
+    ("POST", PS + "/Directories/{id}/ManagedSystems"): {200},
     ("PUT", PS + "/QuickRules/{id}/ManagedAccounts"): {204},  # feedback=false (6.16)
     ("PUT", PS + "/QuickRules/{id}/ManagedSystems"): {204},
     ("POST", PS + "/ManagedAccounts/{id}/Requests/Terminate"): {200},  # feedback=true: what was ended (7.8)

@@ -241,7 +241,8 @@ def framed(message):
     (struct.pack(">I", 0xFFFFFFFF), "unreachable", "no Kerberos"),
     (struct.pack(">I", 1000) + b"too little", "unreachable", "in time"),
     (b"", "unreachable", "in time"),
-])
+], ids=["has run out", "wrong", "no proof", "clocks", "rules", "error 68", "no account", "a long length", "rubbish", "length 0", "length of 4 GiB",
+        "cut short", "silence"])
 def test_false_kerberos_never_says_yes(connector, lame_dc, reply, code, word):
     with false_kerberos(lame_dc.address, reply) as server:
         check(connector, lame_dc, "u5", target=target(lame_dc, 2))
