@@ -93,12 +93,15 @@ static result write_applying(struct db *db, void *argument, struct err *e)
         TRY(engine_must_run(db, t->arena, e));
     TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, e));
     TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
+    TRY(job_note(db, t->arena, &t->job, "checked", true, t->check.text, clock_now(), e));
     return job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e);
 }
 
+/* The login that is going to prove it is paid for at the same time: a commit less. */
 static result write_verifying(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
+    TRY(probe_pay_login(db, t, e));
     TRY(job_set_state(db, &t->job, "verifying", e));
     return job_note(db, t->arena, &t->job, "verifying", true, S(""), clock_now(), e);
 }
@@ -215,6 +218,7 @@ result apply_candidate(struct attempt *t, struct err *e)
     result probed = probe_candidate(t, &seen, &why);
     if (is_ok(probed) && seen == SEEN_LIVE)
         return settle_proved(t, e);
+    TRY(probe_pay_back(t, e));
     return settle_unknown(t, is_ok(probed) ? "acknowledged, but not proved" : why.text, after_fence(t), e);
 }
 
@@ -336,6 +340,5 @@ result run_change(struct attempt *t, struct err *e)
         return SUCCESS;
     if (!is_ok(preflight(t, &why)))
         return give_up_unsent(t, &why, e);
-    TRY(attempt_step(t, "checked", true, t->check.text, e));
     return apply_candidate(t, e);
 }

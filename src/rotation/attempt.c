@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "rotation/address.h"
 #include "rotation/hostkey.h"
+#include "rotation/line_pool.h"
 #include "rotation/principal.h"
 
 enum { HOST_KEYS_MAX = 16 };
@@ -201,20 +202,34 @@ bool attempt_is_ours(const struct err *why)
            (why->code == BUSY && !attempt_has_word(why, "budget"));
 }
 
-static result open_line(struct attempt *t, struct err *e)
+/* Of the account's rights only those that this job needs are looked at; tests look at the password. */
+static const char *part_of(const struct attempt *t)
 {
-    const struct platform *p = platform_by_id(t->system.platform_id);
-    line_close(TAKE(t->line));
-    TRY(line_open(t->config->launcher, p->connector, &t->line, e));
-    return SUCCESS;
+    if (!t->has_key_part)
+        return "password";
+    return t->has_password_part ? "" : "key";
 }
 
+/* A kept line first. One that has died meanwhile has sent nothing, and another takes its place. */
 static result check_with_known_keys(struct attempt *t, size_t *ret_known, struct err *e)
 {
     struct host_key keys[HOST_KEYS_MAX];
     TRY(load_host_keys(t, keys, ret_known, e));
-    TRY(open_line(t, e));
-    return line_check(t->line, &t->target, keys, *ret_known, &t->functional, t->who, t->arena, &t->check, e);
+    const struct line_setup setup = {.kind = platform_by_id(t->system.platform_id)->connector,
+                                     .target = t->target,
+                                     .keys = keys,
+                                     .key_count = *ret_known,
+                                     .functional = &t->functional};
+    line_close(TAKE(t->line));
+    t->line = line_pool_take(t->config->lines, &setup);
+    if (t->line) {
+        result r = line_check(t->line, &setup, t->who, part_of(t), t->arena, &t->check, e);
+        if (!line_is_broken(t->line))
+            return r;
+        line_close(TAKE(t->line));
+    }
+    TRY(line_open(t->config->launcher, setup.kind, &t->line, e));
+    return line_check(t->line, &setup, t->who, part_of(t), t->arena, &t->check, e);
 }
 
 /* No key known: the host showed one and got no secret. It is pinned durably first, then asked again, with what is known

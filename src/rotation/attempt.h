@@ -34,8 +34,9 @@ struct attempt {
     struct check_result check;
     enum proof proof;
     enum turn_proof proved_how;
-    int64_t acknowledged_at; /* monotonic; 0: not in this attempt */
-    int64_t stale_us;        /* what readers still got the old one for; 0: it has not turned */
+    bool is_login_paid, owes_login; /* paid for in advance; paid for and accepted, so no failure to count */
+    int64_t acknowledged_at;        /* monotonic; 0: not in this attempt */
+    int64_t stale_us;               /* what readers still got the old one for; 0: it has not turned */
 };
 
 /* What jobs.fence holds: seconds, "" for none, or this and a fence_token. */
@@ -64,6 +65,10 @@ RESULT probe_compare(struct attempt *t, const struct secret *password, enum seen
 /* By a fresh login, within the budget (BUSY word "budget"). *ret_word: what it said. */
 RESULT probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word,
                    struct err *e);
+/* Pay for the login that will prove the candidate, in a transaction that is made anyway; where the budget is spent,
+ * nothing is paid yet. settle_proved gives it back; or probe_pay_back, when it comes to something else. */
+RESULT probe_pay_login(struct db *db, struct attempt *t, struct err *e);
+RESULT probe_pay_back(struct attempt *t, struct err *e);
 /* Is the candidate proved live? Fills proved_how. SEEN_CANNOT_TELL: it is there, but not let in. */
 RESULT probe_candidate(struct attempt *t, enum seen *ret, struct err *e);
 

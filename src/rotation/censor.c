@@ -4,7 +4,7 @@
 #include "base/secret_open.h"
 #include "base/text.h"
 
-enum { SECRETS_MAX = 64, TEXT_MAX = 200, PIECE_MIN = 8 };
+enum { SECRETS_MAX = 256, TEXT_MAX = 200, PIECE_MIN = 8 };
 
 struct censor {
     struct arena *arena;

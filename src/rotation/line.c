@@ -15,14 +15,19 @@
 
 enum { LINE_BYTES_MAX = 65536, PROBLEM_LINES_MAX = 10, PROBLEM_BYTES_MAX = 1024, HELLO_S = 5, BYE_MS = 300 };
 enum { CALL_MARGIN_S = 15, TIMEOUT_DEFAULT_S = 30, PROTOCOL = 1 };
+/* Of a line that may serve another job: well below what the connector (1,000 requests) and the launcher (ten minutes)
+ * allow, and what a censor can hold. */
+enum { REQUESTS_MAX = 500 };
+#define AGE_MAX (4 * MINUTES)
 
 struct line {
     struct launcher *launcher;
     const char *kind;
     pid_t pid;
-    int socket, problems; /* problems: the connector's standard error; -1 when it has ended */
-    int64_t last_id, timeout_s, deadline;
-    bool is_broken;
+    int socket, problems;                          /* problems: the connector's standard error; -1 when it has ended */
+    int64_t last_id, timeout_s, deadline, started; /* started: monotonic */
+    bool is_broken, has_failed;                    /* has_failed: some call has */
+    struct kept_setup *setup;
     struct censor *censor;
     struct buf request, reply, problem;
     int problem_lines;
@@ -214,6 +219,7 @@ RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect eff
     buf_clear(&l->reply);
     if (!is_read)
         return lost(l, effect, true, "the connector's answer is out of step", e);
+    l->has_failed = l->has_failed || !ret->ok;
     return ret->ok ? SUCCESS : refusal(l, effect, ret, e);
 }
 
@@ -262,7 +268,8 @@ static RESULT greet(struct line *l, struct err *e)
 
 RESULT line_open(struct launcher *launcher, const char *kind, struct line **ret, struct err *e)
 {
-    struct line opened = {.launcher = launcher, .kind = kind, .timeout_s = TIMEOUT_DEFAULT_S};
+    struct line opened = {
+        .launcher = launcher, .kind = kind, .timeout_s = TIMEOUT_DEFAULT_S, .started = clock_monotonic()};
     TRY(launcher_spawn(launcher, kind, &opened.socket, &opened.problems, &opened.pid, e));
     struct line *l = calloc(1, sizeof(*l));
     if (!l)
@@ -305,6 +312,7 @@ void line_close(struct line *l)
     buf_free(&l->request);
     buf_free(&l->reply);
     buf_free(&l->problem);
+    setup_free(l->setup);
     censor_free(l->censor);
     free(l);
 }
@@ -312,6 +320,23 @@ void line_close(struct line *l)
 bool line_is_broken(const struct line *l)
 {
     return l->is_broken;
+}
+
+bool line_may_serve_again(struct line *l)
+{
+    bool is_young = l->last_id < REQUESTS_MAX && clock_monotonic() - l->started < AGE_MAX;
+    return is_young && !l->is_broken && !l->has_failed && setup_has_session(l->setup) && is_quiet(l);
+}
+
+bool line_was_set_up(const struct line *l, const struct line_setup *setup)
+{
+    return setup_is_same(l->setup, setup);
+}
+
+void line_set_setup(struct line *l, struct kept_setup *kept)
+{
+    setup_free(l->setup);
+    l->setup = kept;
 }
 
 void line_set_deadline(struct line *l, int64_t monotonic)

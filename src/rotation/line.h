@@ -60,13 +60,27 @@ RESULT line_open(struct launcher *l, const char *kind, struct line **ret, struct
 void line_close(struct line *l); /* bye, or kill when it is stuck; NULL is fine */
 /* The process ended, or a call went out of step: only line_close is left. */
 bool line_is_broken(const struct line *l);
+/* Has every call succeeded, and is a functional session there? Then the line may serve another job (line_pool.h). */
+bool line_may_serve_again(struct line *l);
+
+/* What a check names beside the account: whom to speak to, and as whom. Borrowed. */
+struct line_setup {
+    const char *kind;
+    struct target_address target;
+    const struct host_key *keys;
+    size_t key_count;
+    const struct functional_login *functional; /* is_set false: nothing but the host key is looked at */
+};
+/* Was the last check of this line one of the very same setup? Secrets in constant time. */
+bool line_was_set_up(const struct line *l, const struct line_setup *setup);
 
 /* Errors of all calls: UNREACHABLE (nothing was sent to the target; e->word holds the protocol's code, such as
  * "host_key_unknown"), REFUSED (the target said no), UNCERTAIN (change only: sent, or the connector died), INVALID.
  * Only line_change and line_push ever return UNCERTAIN. */
-RESULT line_check(struct line *l, const struct target_address *target, const struct host_key *keys, size_t key_count,
-                  const struct functional_login *functional, struct target_account account, struct arena *a,
-                  struct check_result *ret, struct err *e);
+/* `part` ("password", "key" or ""): what the connector need look at. Where the line was set up so before, its session
+ * is used again. */
+RESULT line_check(struct line *l, const struct line_setup *setup, struct target_account account, const char *part,
+                  struct arena *a, struct check_result *ret, struct err *e);
 RESULT line_change(struct line *l, const struct change_request *change, struct err *e);
 RESULT line_login(struct line *l, struct target_account account, const struct login_secret *secret,
                   enum login_word *ret, struct err *e);

@@ -3,7 +3,8 @@
 
 #include "base/scope.h"
 
-enum { KEY_WORK_S = 40 };
+/* A kept connector that does not answer is given up while the caller still waits: longer than it may take for that. */
+enum { KEY_WORK_S = 40, AGAIN_MARGIN_S = 4 };
 
 DEFINE_AUTOFREE(arena)
 
@@ -53,14 +54,14 @@ static void write_account(struct json_writer *w, struct target_account account)
     line_write_text(w, "dn", text_or_empty(account.dn));
 }
 
-static void write_host_keys(struct json_writer *w, const struct host_key *keys, size_t n)
+static void write_host_keys(struct json_writer *w, const struct line_setup *setup)
 {
     json_key(w, S("host_keys"));
     json_array_begin(w);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < setup->key_count; i++) {
         json_object_begin(w);
-        line_write_text(w, "type", keys[i].type);
-        line_write_text(w, "sha256", keys[i].sha256);
+        line_write_text(w, "type", setup->keys[i].type);
+        line_write_text(w, "sha256", setup->keys[i].sha256);
         json_object_end(w);
     }
     json_array_end(w);
@@ -69,7 +70,7 @@ static void write_host_keys(struct json_writer *w, const struct host_key *keys, 
 static void write_functional(struct line *l, struct json_writer *w, const struct functional_login *functional)
 {
     json_key(w, S("functional"));
-    if (!functional || !functional->is_set) {
+    if (!functional->is_set) {
         json_write_null(w);
         return;
     }
@@ -80,23 +81,29 @@ static void write_functional(struct line *l, struct json_writer *w, const struct
     json_object_end(w);
 }
 
-RESULT line_check(struct line *l, const struct target_address *target, const struct host_key *keys, size_t key_count,
-                  const struct functional_login *functional, struct target_account account, struct arena *a,
-                  struct check_result *ret, struct err *e)
+RESULT line_check(struct line *l, const struct line_setup *setup, struct target_account account, const char *part,
+                  struct arena *a, struct check_result *ret, struct err *e)
 {
-    if (functional && functional->is_set)
-        TRY(check_login_secret(&functional->secret, e));
-    line_set_timeout(l, target->timeout_s);
+    bool is_again = line_was_set_up(l, setup);
+    if (setup->functional->is_set)
+        TRY(check_login_secret(&setup->functional->secret, e));
+    line_set_setup(l, NULL);
+    line_set_timeout(l, setup->target.timeout_s);
     struct json_writer w = line_begin(l, "check");
-    write_target(&w, target);
-    write_host_keys(&w, keys, key_count);
-    write_functional(l, &w, functional);
+    write_target(&w, &setup->target);
+    write_host_keys(&w, setup);
+    write_functional(l, &w, setup->functional);
     write_account(&w, account);
+    line_write_text(&w, "part", str_of(part));
+    json_key(&w, S("again"));
+    json_write_bool(&w, is_again);
     struct line_reply reply = {0};
-    result done = line_exchange(l, &w, LINE_ASKS, line_call_seconds(l), a, &reply, e);
+    int64_t seconds = is_again ? setup->target.timeout_s + AGAIN_MARGIN_S : line_call_seconds(l);
+    result done = line_exchange(l, &w, LINE_ASKS, seconds, a, &reply, e);
     if (reply.host_key)
         ret->host_key = *reply.host_key;
     TRY(done);
+    line_set_setup(l, setup_keep(setup));
     *ret = (struct check_result){
         .host_key = ret->host_key,
         .can_change = reply.can_change,

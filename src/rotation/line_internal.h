@@ -24,5 +24,13 @@ enum line_effect { LINE_ASKS, LINE_CHANGES };
 RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect effect, int64_t seconds, struct arena *a,
                      struct line_reply *ret, struct err *e);
 
+/* A copy of what the last successful check named. */
+struct kept_setup;
+struct kept_setup *setup_keep(const struct line_setup *setup);
+bool setup_is_same(const struct kept_setup *kept, const struct line_setup *setup); /* kept may be NULL: no */
+bool setup_has_session(const struct kept_setup *kept);
+void setup_free(struct kept_setup *kept);                     /* NULL is fine */
+void line_set_setup(struct line *l, struct kept_setup *kept); /* takes it over; NULL: none */
+
 int64_t line_call_seconds(const struct line *l); /* the bound of a call to the target */
 void line_set_timeout(struct line *l, int64_t timeout_s);

@@ -33,14 +33,40 @@ static bool is_right(enum login_word word)
 result probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word,
                    struct err *e)
 {
-    bool costs = !secret->private_key;
-    if (costs)
+    bool costs = !secret->private_key, is_paid = t->is_login_paid;
+    if (costs && !is_paid)
         TRY(attempt_write(t, spend, e));
     TRY(line_login(t->line, t->who, secret, ret_word, e));
     *ret = is_right(*ret_word) ? SEEN_LIVE : SEEN_NOT;
-    if (costs && *ret == SEEN_LIVE)
+    if (costs)
+        t->is_login_paid = false;
+    if (costs && is_paid)
+        t->owes_login = *ret == SEEN_LIVE;
+    else if (costs && *ret == SEEN_LIVE)
         TRY(attempt_write(t, refund, e));
     return SUCCESS;
+}
+
+result probe_pay_login(struct db *db, struct attempt *t, struct err *e)
+{
+    t->is_login_paid = false;
+    if (!t->has_password_part || t->proof != PROOF_LOGIN)
+        return SUCCESS;
+    struct err why = {0};
+    result paid = budget_spend(db, t->arena, t->account.id, clock_now(), &why);
+    t->is_login_paid = is_ok(paid);
+    if (is_ok(paid) || attempt_has_word(&why, "budget"))
+        return SUCCESS;
+    *e = why;
+    return paid;
+}
+
+result probe_pay_back(struct attempt *t, struct err *e)
+{
+    if (!t->is_login_paid && !t->owes_login)
+        return SUCCESS;
+    t->is_login_paid = t->owes_login = false;
+    return attempt_write(t, refund, e);
 }
 
 static result store_proof(struct db *db, void *argument, struct err *e)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "rotation/attempt.h"
 #include "rotation/engine.h"
+#include "rotation/line_pool.h"
 
 enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, QUIET_DEFAULT_S = 60, WORKERS_MAX = ROTATION_LANES_MAX };
 enum { LENT_TIMES = 4 }; /* so many threads for each lane */
@@ -31,10 +32,6 @@ struct rotation {
     atomic_bool is_stopping;
     struct rotation_stats stats;
 };
-
-const int64_t rotation_stale_bounds_us[STALE_BOUNDS] = {1000,    2000,    5000,     10000,    20000,
-                                                        50000,   100000,  200000,   500000,   1000000,
-                                                        2000000, 5000000, 10000000, 20000000, 60000000};
 
 /* ---- a worker ---- */
 
@@ -76,12 +73,8 @@ static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, str
 
 static void count_stale(struct rotation *r, int64_t stale_us)
 {
-    size_t i = 0;
-    while (i < STALE_BOUNDS && stale_us > rotation_stale_bounds_us[i])
-        i++;
     pthread_mutex_lock(&r->lock);
-    r->stats.stale[i]++;
-    r->stats.stale_us += stale_us;
+    rotation_count_stale(&r->stats, stale_us);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -119,7 +112,7 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
     struct attempt t = {.config = &r->config, .db = db, .arena = a, .job = *claimed};
     struct err e = {0};
     result done = run_job(&t, &e);
-    line_close(TAKE(t.line));
+    line_pool_give(r->config.lines, TAKE(t.line));
     if (done.code == CONFLICT)
         log_info("job %" PRId64 ": %s", claimed->id, e.text);
     else if (!is_ok(done))
@@ -277,6 +270,7 @@ static void *dispatcher_main(void *argument)
     while (!r->is_stopping) {
         size_t room = wait_for_room(r);
         arena_reset(a);
+        line_pool_tidy(r->config.lines);
         if (room == 0 || r->is_stopping || !is_anything_due(db, a))
             continue;
         struct claim c = {.r = r, .a = a, .max = room};
@@ -333,6 +327,7 @@ result rotation_start(const struct rotation_config *config, struct rotation **re
     r->config = *config;
     r->config.per_system = config->per_system ? config->per_system : PER_SYSTEM_DEFAULT;
     r->config.quiet_s = config->quiet_s ? config->quiet_s : QUIET_DEFAULT_S;
+    r->config.lines = line_pool_new();
     r->lanes = config->workers ? config->workers : WORKERS_DEFAULT;
     if (r->lanes > WORKERS_MAX)
         r->lanes = WORKERS_MAX;
@@ -375,6 +370,7 @@ void rotation_stop(struct rotation *r, unsigned grace_ms)
         launcher_kill_all(r->config.launcher);
         pthread_join(r->workers[i], NULL);
     }
+    line_pool_free(r->config.lines);
     pthread_cond_destroy(&r->wake);
     pthread_cond_destroy(&r->work);
     pthread_mutex_destroy(&r->lock);

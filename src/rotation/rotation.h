@@ -17,9 +17,10 @@ struct rotation_config {
     const struct keyring *keys;
     struct launcher *launcher;
     struct keepsakes *keepsakes;
-    unsigned workers;    /* lanes; 0: 8 */
-    unsigned per_system; /* lanes to one target; 0: 2 */
-    unsigned quiet_s;    /* how far the server keeps from the last clear read of a password; 0: 60 */
+    struct line_pool *lines; /* the engine's own; NULL in what rotation_start is given */
+    unsigned workers;        /* lanes; 0: 8 */
+    unsigned per_system;     /* lanes to one target; 0: 2 */
+    unsigned quiet_s;        /* how far the server keeps from the last clear read of a password; 0: 60 */
     bool
         loopback_allowed; /* every listener is on loopback: targets on loopback may be dialled (passwordsafe-api 8.5) */
     void (*on_settled)(void *context, int64_t job_id); /* the job has ended, or its outcome is known to be unknown */
@@ -56,4 +57,5 @@ struct rotation_stats {
     uint64_t stale[STALE_BOUNDS + 1]; /* changes by the first bound that they did not exceed; the rest in the last */
     int64_t stale_us;                 /* all of them together */
 };
+void rotation_count_stale(struct rotation_stats *stats, int64_t stale_us);
 struct rotation_stats rotation_stats(struct rotation *r);

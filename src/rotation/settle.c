@@ -34,6 +34,8 @@ static result write_proved(struct db *db, void *argument, struct err *e)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
     TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, t->job.made_by, now,
                      e));
+    if (t->owes_login)
+        TRY(budget_refund(db, t->account.id, e));
     TRY(synced_proved(db, t->arena, t->config->keys, &t->job, now, e));
     return job_note(db, t->arena, &t->job, "done", true, S(""), now, e);
 }
