@@ -44,6 +44,11 @@ struct statement { /* prepared on its connection */
 /* `ends_former`: see postgresql_hold_name. */
 RESULT connection_make(struct connection *c, bool ends_former, struct err *e);
 void connection_drop(struct connection *c); /* whatever it had under way is lost */
+
+/* The driver's own, of a store that may be away (postgresql_open.c). */
+RESULT postgresql_open(struct store *s, enum db_kind kind, struct connection **ret, struct err *e);
+RESULT postgresql_reach(struct connection *c, struct err *e);
+void postgresql_close(struct connection *c); /* NULL is fine */
 /* Let a control statement wait for the next statement. */
 void connection_defer(struct connection *c, const char *text);
 void connection_forget_deferred(struct connection *c);

@@ -18,6 +18,7 @@ from ldap_fixtures import (  # noqa: E402,F401
 from scripted_ldap import (  # noqa: E402
     announces, BIND, BIND_DONE, closes, drips, endless_entries, EXTENDED, hangs, MODIFY, MODIFY_DONE, PASSWD, result,
     result_bytes, says, ScriptedLdap, SEARCH, SEARCH_DONE, TLS, UNBIND)
+from support import wait_for  # noqa: E402
 
 NOTICE = b"1.3.6.1.4.1.1466.20036"
 
@@ -50,7 +51,7 @@ def test_another_key_gets_no_password(connector, server, tmp_path):
         assert answer["code"] == "host_key_changed" and answer["host_key"]["sha256"] != server.pin
         answer = self_change(connector, "u1", "Canary-Old-1!", "Canary-New-1!", dn=dn_of("u1"))
         assert answer["code"] == "host_key_changed"
-        assert impostor.handshakes == 3
+        wait_for(lambda: impostor.handshakes == 3)  # counted by its own threads
         assert b"Canary" not in impostor.heard and set(impostor.operations) <= {UNBIND}
 
 
@@ -272,10 +273,13 @@ def test_cut_at_every_chunk(server, method):
 
 
 def test_a_reply_that_never_comes(server):
-    seen = [cut_once(server, DOWN, after, f"Hang-Reply-{after}!", manner="hang", timeout_s=2) for after in range(4)]
-    outcomes = [(answer.get("code", "ok"), is_applied) for answer, is_applied, _ in seen]
+    outcomes, tries = set(), 0
+    while ("unknown", True) not in outcomes and tries < 12:  # where the chunks end is the network's to say: not the same each time
+        answer, is_applied, _ = cut_once(server, DOWN, tries % 4, f"Hang-Reply-{tries}!", manner="hang", timeout_s=2)
+        outcomes.add((answer.get("code", "ok"), is_applied))
+        tries += 1
     assert ("unknown", True) in outcomes
-    assert set(outcomes) <= {("unreachable", False), ("unknown", True), ("ok", True)}
+    assert outcomes <= {("unreachable", False), ("unknown", True), ("ok", True)}
 
 
 def test_a_late_apply_and_the_same_password_again(tmp_path):

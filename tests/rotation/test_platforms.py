@@ -22,7 +22,8 @@ def test_taken_on_tested_and_changed_by_request(ps, admin, target):
     answer = account.put("Given-Pass-11!")
     assert answer.status_code == 204, answer.text
     assert account.password() == "Given-Pass-11!" and account.is_live()
-    assert account.change(Queue=False).status_code == 204
+    answer = account.change(Queue=False)
+    assert answer.status_code == 204, answer.text
     made = account.password()
     assert made != "Given-Pass-11!" and account.is_live() and account.test() is True
     shown = state_of(admin, account)
