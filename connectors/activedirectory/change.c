@@ -85,7 +85,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     struct domain *d = state;
     const struct change_request *r = request;
     bool is_self = str_equal(r->method, S("self"));
-    if (!d->is_set)
+    if (!d->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (!str_equal(r->part, S("password")))
         return FAIL_AS(e, INVALID, "bad_request", "part: an account of a domain has a password, and no keys");

@@ -10,21 +10,12 @@ static const struct field functional_fields[] = {
     FIELD_END,
 };
 static const struct field address_fields[] = {
-    TEXT("name", struct address, name, .max = 255, .or_text = ""),
-    TEXT("address", struct address, address, .required = true, .max = 64),
-    TEXT("domain", struct address, domain, .max = 255, .or_text = ""),
-    INT("port", struct address, port, .min = 1, .max = 65535, .or_int = 636),
-    INT("timeout_s", struct address, timeout_s, .min = 1, .max = 300, .or_int = 30),
-    FIELD_END,
-};
-static const struct field key_fields[] = {
-    TEXT("type", struct host_key, type, .required = true, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
+    TARGET_ROWS(636),
+    TEXT("domain", struct target_address, domain, .max = 255, .or_text = ""),
     FIELD_END,
 };
 const struct field check_fields[] = {
-    OBJECT("target", struct check_request, target, struct address, address_fields, .required = true),
-    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_MAX_POINTS, .or_text = "", .keeps_blanks = true,
          .check = account_name_check),
@@ -37,30 +28,18 @@ static void remember_functional(struct domain *d, const struct check_functional 
 {
     d->has_functional = f != NULL;
     if (f)
-        d->functional = (struct check_functional){arena_str(d->arena, f->account), secret_copy(d->arena, f->password)};
+        d->functional = (struct check_functional){arena_str(d->target.arena, f->account),
+                                                  secret_copy(d->target.arena, f->password)};
 }
 
-/* A check replaces what an earlier one has left; the target stays the same for the life of the process. */
+/* A check replaces what an earlier one has left. */
 static RESULT remember(struct domain *d, const struct check_request *r, struct err *e)
 {
-    const struct address *to = r->target, *before = &d->target.address;
-    if (d->is_set && (!str_equal(to->address, before->address) || to->port != before->port))
-        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
+    bool is_same = false;
     if (r->functional)
         TRY(password_check(r->functional->password, "functional.password", e));
-    struct host_key *keys = arena_array(d->arena, struct host_key, r->host_keys.n);
-    for (size_t i = 0; i < r->host_keys.n; i++) {
-        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
-        keys[i] = (struct host_key){arena_str(d->arena, key->type), arena_str(d->arena, key->sha256)};
-    }
+    TRY(target_keep(&d->target, r->target, &r->host_keys, &is_same, e));
     directory_close(&d->session);
-    d->target = (struct target){
-        .address = {arena_str(d->arena, to->name), arena_str(d->arena, to->address), arena_str(d->arena, to->domain),
-                    to->port, to->timeout_s},
-        .keys = keys,
-        .key_count = r->host_keys.n,
-    };
-    d->is_set = true;
     remember_functional(d, r->functional);
     return SUCCESS;
 }
@@ -148,7 +127,7 @@ result check_run(void *state, void *request, struct arena *a, struct answer *ans
     TRY(remember(d, r, e));
     watchdog_start(d->target.address.timeout_s);
     AUTO_DIRECTORY directory = {0};
-    TRY(directory_open(&d->target, d->arena, &directory, answer, e));
+    TRY(directory_open(&d->target, d->target.arena, &directory, answer, e));
     struct findings found = {.text = S("")};
     if (d->has_functional) {
         TRY(sign_in(d, &directory, a, e));

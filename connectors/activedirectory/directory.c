@@ -131,12 +131,12 @@ static bool read_reply(struct directory *d, LDAPMessage *message, struct arena *
 
 /* ---- opening ---- */
 
-static RESULT read_key(struct target *t, LDAP *ldap, struct arena *a, struct err *e)
+static RESULT read_key(LDAP *ldap, struct arena *a, struct host_key *ret, struct err *e)
 {
     struct berval certificate = {0};
     if (ldap_get_option(ldap, LDAP_OPT_X_TLS_PEERCERT, &certificate) != LDAP_OPT_SUCCESS || !certificate.bv_val)
         return FAIL_AS(e, UNREACHABLE, "unreachable", "the domain controller showed no certificate");
-    result done = tls_pin_of((struct str){certificate.bv_val, certificate.bv_len}, a, &t->seen, e);
+    result done = tls_pin_of((struct str){certificate.bv_val, certificate.bv_len}, a, ret, e);
     ber_memfree(certificate.bv_val);
     if (is_ok(done))
         return done;
@@ -188,12 +188,14 @@ static RESULT check_domain(const struct target *t, const struct directory *d, st
                    STR_ARG(d->domain), STR_ARG(wanted));
 }
 
-RESULT directory_open(struct target *t, struct arena *a, struct directory *ret, struct answer *answer, struct err *e)
+RESULT directory_open(const struct target *t, struct arena *a, struct directory *ret, struct answer *answer,
+                      struct err *e)
 {
     int fd = -1;
     AUTO_DIRECTORY d = {0};
-    t->seen = (struct host_key){0};
-    TRY(target_dial(&t->address, t->address.port, watchdog_left_ms(), a, &fd, e));
+    struct host_key seen = {0};
+    const struct dial how = {.blocks = true, .names_port = true};
+    TRY(target_dial(&t->address, &how, a, &fd, e));
     watchdog_guard(fd);
     if (ldap_init_fd(fd, LDAP_PROTO_TCP, no_name, &d.ldap) != LDAP_SUCCESS) {
         watchdog_guard(-1);
@@ -201,9 +203,9 @@ RESULT directory_open(struct target *t, struct arena *a, struct directory *ret, 
         return FAIL_AS(e, INTERNAL, "unsent", "libldap takes no socket");
     }
     TRY(start_tls(&d, e));
-    TRY(read_key(t, d.ldap, a, e));
-    TRY(tls_pin_check(&t->seen, t->keys, t->key_count, answer, e));
-    answer->host_key = t->seen;
+    TRY(read_key(d.ldap, a, &seen, e));
+    TRY(tls_pin_check(&seen, t->keys, t->key_count, answer, e));
+    answer->host_key = seen;
     TRY(read_root(&d, a, e));
     TRY(check_domain(t, &d, e));
     *ret = d;

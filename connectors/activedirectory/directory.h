@@ -6,7 +6,7 @@
 
 #include <ldap.h>
 
-#include "activedirectory/target.h"
+#include "common/target.h"
 
 struct directory {
     LDAP *ldap;        /* NULL: not open */
@@ -24,7 +24,8 @@ void directory_prepare_libraries(void);
 
 /* Connect, compare the key, and read which domain this is; no secret is sent. The texts live in a. `answer` gets the
  * key. Codes: unreachable, host_key_unknown, host_key_changed, bad_request. */
-RESULT directory_open(struct target *t, struct arena *a, struct directory *ret, struct answer *answer, struct err *e);
+RESULT directory_open(const struct target *t, struct arena *a, struct directory *ret, struct answer *answer,
+                      struct err *e);
 void directory_close(struct directory *d); /* one that is not open is fine */
 bool directory_is_open(const struct directory *d);
 void directory_guard(const struct directory *d); /* let the watchdog end what waits on it */

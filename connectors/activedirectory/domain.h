@@ -2,7 +2,6 @@
 #pragma once
 
 #include "activedirectory/directory.h"
-#include "base/field.h"
 
 enum { NAME_MAX_POINTS = 256, DN_MAX_POINTS = 1024, PASSWORD_MAX = 1024 };
 
@@ -20,8 +19,6 @@ struct last_change {
 };
 
 struct domain {
-    struct arena *arena; /* lives as long as the process */
-    bool is_set;         /* a check has named the domain controller */
     struct target target;
     bool has_functional;
     struct check_functional functional;
@@ -42,7 +39,7 @@ struct str account_bind_name(const struct directory *directory, struct str accou
 extern const struct field check_fields[], change_fields[], login_fields[];
 
 struct check_request {
-    struct address *target;
+    struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
     struct str account, dn;

@@ -22,7 +22,7 @@ struct exchange {
     krb5_get_init_creds_opt *options;
     krb5_init_creds_context steps;
     krb5_data request, realm;
-    const struct address *to;
+    const struct target_address *to;
     struct arena *arena;
 };
 
@@ -119,7 +119,8 @@ static RESULT converse(int fd, const krb5_data *request, struct arena *a, krb5_d
 static RESULT ask(struct exchange *x, krb5_data *ret, bool *ret_is_closed, struct err *e)
 {
     int opened = -1;
-    result dialled = target_dial(x->to, KERBEROS_PORT, watchdog_left_ms() / 3, x->arena, &opened, e);
+    const struct dial how = {.port = KERBEROS_PORT, .wait_ms = watchdog_left_ms() / 3, .blocks = true};
+    result dialled = target_dial(x->to, &how, x->arena, &opened, e);
     *ret_is_closed = !is_ok(dialled);
     if (watchdog_has_expired())
         return lost(e);
@@ -257,8 +258,9 @@ static RESULT run(struct exchange *x, enum kerberos_word *ret, struct err *e)
     return FAIL_AS(e, REFUSED, "refused", "Kerberos asks for another proof than the password");
 }
 
-static RESULT log_in(const struct address *to, struct str domain, struct str account, const struct secret *password,
-                     const char *service, struct arena *a, enum kerberos_word *ret, struct err *e)
+static RESULT log_in(const struct target_address *to, struct str domain, struct str account,
+                     const struct secret *password, const char *service, struct arena *a, enum kerberos_word *ret,
+                     struct err *e)
 {
     AUTO_EXCHANGE x = {.to = to, .arena = a};
     TRY(prepare(&x, domain, account, password, service, e));
@@ -267,8 +269,8 @@ static RESULT log_in(const struct address *to, struct str domain, struct str acc
 
 /* "The password has run out" is an error message, which anybody could have made, and may come before any password was
  * looked at. A ticket that is good for a change only is proof. */
-RESULT kerberos_login(const struct address *to, struct str domain, struct str account, const struct secret *password,
-                      struct arena *a, enum kerberos_word *ret, struct err *e)
+RESULT kerberos_login(const struct target_address *to, struct str domain, struct str account,
+                      const struct secret *password, struct arena *a, enum kerberos_word *ret, struct err *e)
 {
     enum kerberos_word word = KERBEROS_DENIED;
     TRY(log_in(to, domain, account, password, NULL, a, &word, e));

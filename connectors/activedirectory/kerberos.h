@@ -4,7 +4,7 @@
  * not protected. The password never travels. */
 #pragma once
 
-#include "activedirectory/target.h"
+#include "common/target.h"
 
 enum kerberos_word {
     KERBEROS_ACCEPTED,
@@ -20,5 +20,5 @@ void kerberos_prepare_library(void);
 
 /* Ask for a ticket for account@DOMAIN at port 88 of the address. At most one wrong password is spent. Blocks until the
  * watchdog's deadline at most. Codes: unreachable, refused (with a reason, such as clocks that differ), no_account. */
-RESULT kerberos_login(const struct address *to, struct str domain, struct str account, const struct secret *password,
-                      struct arena *a, enum kerberos_word *ret, struct err *e);
+RESULT kerberos_login(const struct target_address *to, struct str domain, struct str account,
+                      const struct secret *password, struct arena *a, enum kerberos_word *ret, struct err *e);

@@ -91,7 +91,7 @@ result login_run(void *state, void *request, struct arena *a, struct answer *ans
 {
     struct domain *d = state;
     const struct login_request *r = request;
-    if (!d->is_set)
+    if (!d->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (r->private_key)
         return FAIL_AS(e, INVALID, "bad_request", "private_key: an account of a domain has a password, and no keys");

@@ -53,11 +53,11 @@ int main(void)
     directory_prepare_libraries();
     kerberos_prepare_library();
     sandbox_enter();
-    struct domain d = {.arena = arena_new(), .last.arena = arena_new()};
+    struct domain d = {.target.arena = arena_new(), .last.arena = arena_new()};
     int status = serve("activedirectory", operations, &d);
     directory_close(&d.session);
     arena_free(d.last.arena);
-    arena_free(d.arena);
+    arena_free(d.target.arena);
     fflush(NULL);
     _exit(status); /* a leak checker at exit would need what the sandbox has taken away */
 }

@@ -16,48 +16,24 @@ static const struct field functional_fields[] = {
     SECRET("password", struct check_functional, password, .max = SECRET_BYTES_MAX),
     FIELD_END,
 };
-static const struct field address_fields[] = {
-    TEXT("name", struct far_address, name, .max = 255, .or_text = ""),
-    TEXT("address", struct far_address, address, .required = true, .max = 64),
-    INT("port", struct far_address, port, .min = 1, .max = 65535, .or_int = HTTPS_PORT),
-    INT("timeout_s", struct far_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
-    FIELD_END,
-};
-static const struct field key_fields[] = {
-    TEXT("type", struct host_key, type, .required = true, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
-    FIELD_END,
-};
+static const struct field address_fields[] = {TARGET_ROWS(HTTPS_PORT), FIELD_END};
 const struct field check_fields[] = {
-    OBJECT("target", struct check_request, target, struct far_address, address_fields, .required = true),
-    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     FIELD_END,
 };
 
-/* A check replaces what an earlier one has left; the target stays the same for the life of the process. */
+/* A check replaces what an earlier one has left. */
 static RESULT remember(struct far *f, const struct check_request *r, struct err *e)
 {
-    const struct far_address *to = r->target;
-    if (f->is_set && (!str_equal(to->address, f->address.address) || to->port != f->address.port))
-        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
     if (r->functional && secret_length(r->functional->password) == 0)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password or an API key is required");
-    struct host_key *keys = arena_array(f->arena, struct host_key, r->host_keys.n);
-    for (size_t i = 0; i < r->host_keys.n; i++) {
-        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
-        keys[i] = (struct host_key){arena_str(f->arena, key->type), arena_str(f->arena, key->sha256)};
-    }
+    TRY(target_keep(&f->target, r->target, &r->host_keys, NULL, e));
     far_forget_session(f);
-    f->address =
-        (struct far_address){arena_str(f->arena, to->name), arena_str(f->arena, to->address), to->port, to->timeout_s};
-    f->keys = keys;
-    f->key_count = r->host_keys.n;
-    f->is_set = true;
     f->has_functional = r->functional != NULL;
     if (r->functional) {
-        f->functional_account = arena_str(f->arena, r->functional->account);
-        f->functional_secret = secret_copy(f->arena, r->functional->password);
+        f->functional_account = arena_str(f->target.arena, r->functional->account);
+        f->functional_secret = secret_copy(f->target.arena, r->functional->password);
     }
     return SUCCESS;
 }
@@ -87,7 +63,7 @@ static RESULT sign_in(struct far *f, struct line_to *l, struct arena *a, struct 
     if (word == SIGN_IN_DENIED)
         return FAIL_AS(e, UNREACHABLE, "functional_denied", "the Control Room does not know this user with this %s",
                        is_api_key ? "API key (a secret of 40 such characters is sent as one)" : "password");
-    f->token = secret_copy(f->arena, token);
+    f->token = secret_copy(f->target.arena, token);
     return SUCCESS;
 }
 
@@ -96,7 +72,7 @@ result check_run(void *state, void *request, struct arena *a, struct answer *ans
     struct far *f = state;
     struct line_to *opened = NULL;
     TRY(remember(f, request, e));
-    watchdog_start(f->address.timeout_s);
+    watchdog_start(f->target.address.timeout_s);
     TRY(line_to_open(f, &opened, e));
     AUTOFREE(line_to) line = opened;
     if (f->has_functional) {

@@ -5,14 +5,7 @@
 
 #include <curl/curl.h>
 
-#include "base/field.h"
-#include "base/scope.h"
-#include "common/serve.h"
-
-struct far_address {
-    struct str name, address;
-    int64_t port, timeout_s;
-};
+#include "common/target.h"
 
 /* One connection to it, kept between calls. */
 struct line_to {
@@ -22,12 +15,7 @@ struct line_to {
 };
 
 struct far {
-    struct arena *arena; /* lives as long as the process */
-    bool is_set;         /* a check has named the target */
-    struct far_address address;
-    const struct host_key *keys;
-    size_t key_count;
-
+    struct target target;
     bool has_functional;
     struct str functional_account;
     const struct secret *functional_secret;
@@ -86,7 +74,7 @@ struct check_functional {
     struct secret *password;
 };
 struct check_request {
-    struct far_address *target;
+    struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
 };

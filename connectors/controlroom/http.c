@@ -70,7 +70,7 @@ static int before_request(void *context, char *to, char *from, int to_port, int 
     result r = key_of(x->line->curl, x->arena, &seen, &x->pin_error);
     if (is_ok(r)) {
         x->answer->host_key = seen;
-        r = tls_pin_check(&seen, x->far->keys, x->far->key_count, x->answer, &x->pin_error);
+        r = tls_pin_check(&seen, x->far->target.keys, x->far->target.key_count, x->answer, &x->pin_error);
     } else {
         x->pin_error.word = "unreachable";
     }
@@ -115,8 +115,9 @@ static struct str bracketed(struct arena *a, struct str address)
 /* The name is for the server to find itself by (SNI, Host); who is dialled is the address. */
 static const char *url_of(const struct far *f, struct arena *a, const char *path)
 {
-    struct str host = is_host_name(f->address.name) ? f->address.name : bracketed(a, f->address.address);
-    return arena_printf(a, "https://%.*s:%" PRId64 "%s", STR_ARG(host), f->address.port, path).p;
+    struct str host =
+        is_host_name(f->target.address.name) ? f->target.address.name : bracketed(a, f->target.address.address);
+    return arena_printf(a, "https://%.*s:%" PRId64 "%s", STR_ARG(host), f->target.address.port, path).p;
 }
 
 static bool configure(const struct line_to *l)
@@ -160,9 +161,10 @@ result line_to_open(const struct far *f, struct line_to **ret, struct err *e)
     l->fd = -1;
     l->curl = curl_easy_init();
     struct arena *a = arena_new();
-    if (is_host_name(f->address.name))
-        l->resolved = curl_slist_append(NULL, arena_printf(a, "%.*s:%" PRId64 ":%.*s", STR_ARG(f->address.name),
-                                                           f->address.port, STR_ARG(bracketed(a, f->address.address)))
+    if (is_host_name(f->target.address.name))
+        l->resolved = curl_slist_append(NULL, arena_printf(a, "%.*s:%" PRId64 ":%.*s", STR_ARG(f->target.address.name),
+                                                           f->target.address.port,
+                                                           STR_ARG(bracketed(a, f->target.address.address)))
                                                   .p);
     arena_free(a);
     if (!l->curl || !configure(l)) {

@@ -28,11 +28,11 @@ static result login_run(void *state, void *request, struct arena *a, struct answ
     enum sign_in_word word = SIGN_IN_DENIED;
     const struct secret *token = NULL;
     struct line_to *opened = NULL;
-    if (!f->is_set)
+    if (!f->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (text_has_control(r->account))
         return FAIL_AS(e, INVALID, "bad_request", "account: not a name");
-    watchdog_start(f->address.timeout_s);
+    watchdog_start(f->target.address.timeout_s);
     TRY(line_to_open(f, &opened, e));
     AUTOFREE(line_to) line = opened;
     TRY(session_sign_in(f, line, r->account, r->password, false, a, answer, &word, &token, e));
@@ -65,10 +65,10 @@ int main(void)
     prctl(PR_SET_NAME, "keyturn-ctlroom"); /* one that was started by descriptor has a number for a name */
     start_libraries();
     sandbox_enter();
-    struct far f = {.arena = arena_new()};
+    struct far f = {.target.arena = arena_new()};
     int status = serve("controlroom", operations, &f);
     far_forget_session(&f);
-    arena_free(f.arena);
+    arena_free(f.target.arena);
     fflush(NULL);
     _exit(status); /* a leak checker at exit would need what the sandbox has taken away */
 }

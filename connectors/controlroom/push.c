@@ -310,13 +310,13 @@ result push_run(void *state, void *request, struct arena *a, struct answer *answ
     struct push p = {.far = state, .request = request, .arena = a, .answer = answer};
     const struct push_end *end = p.request->end;
     bool is_login = end->user.n > 0, is_value = end->credential.n > 0 && end->attribute.n > 0;
-    if (!p.far->is_set || !p.far->has_functional)
+    if (!p.far->target.is_set || !p.far->has_functional)
         return FAIL_AS(e, INVALID, "bad_request", "a check with a functional account comes first");
     if (!p.request->value || is_login == is_value || (is_login && end->login_name.n == 0))
         return FAIL_AS(e, INVALID, "bad_request",
                        "end: a user with a login name, or a credential with an attribute; and a value");
     if (!p.far->session)
         return FAIL_AS(e, UNREACHABLE, "unreachable", "there is no functional session");
-    watchdog_start(p.far->address.timeout_s);
+    watchdog_start(p.far->target.address.timeout_s);
     return is_login ? push_login(&p, e) : push_value(&p, e);
 }

@@ -192,7 +192,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     struct directory *d = state;
     const struct change_request *r = request;
     bool is_self = str_equal(r->method, S("self"));
-    if (!d->is_set)
+    if (!d->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (!str_equal(r->part, S("password")))
         return FAIL_AS(e, INVALID, "bad_request", "part: accounts of a directory have a password only");
@@ -200,6 +200,6 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
         return FAIL_AS(e, INVALID, "bad_request", "password: is required");
     if (is_self && secret_length(r->current) == 0)
         return FAIL_AS(e, INVALID, "bad_request", "current: is required");
-    watchdog_start(d->address.timeout_s);
+    watchdog_start(d->target.address.timeout_s);
     return is_self ? change_by_itself(d, r, a, answer, e) : change_by_functional(d, r, a, e);
 }

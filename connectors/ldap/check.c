@@ -47,21 +47,9 @@ static const struct field functional_fields[] = {
     SECRET("password", struct check_functional, password, .max = PASSWORD_BYTES_MAX),
     FIELD_END,
 };
-static const struct field address_fields[] = {
-    TEXT("name", struct directory_address, name, .max = 255, .or_text = ""),
-    TEXT("address", struct directory_address, address, .required = true, .max = 64),
-    INT("port", struct directory_address, port, .min = 1, .max = 65535, .or_int = LDAP_PORT),
-    INT("timeout_s", struct directory_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
-    FIELD_END,
-};
-static const struct field key_fields[] = {
-    TEXT("type", struct host_key, type, .required = true, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
-    FIELD_END,
-};
+static const struct field address_fields[] = {TARGET_ROWS(LDAP_PORT), FIELD_END};
 const struct field check_fields[] = {
-    OBJECT("target", struct check_request, target, struct directory_address, address_fields, .required = true),
-    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true,
          .check = account_name_check),
@@ -87,29 +75,18 @@ result directory_use_session(struct directory *d, struct err *e)
     return SUCCESS;
 }
 
-/* A check replaces what an earlier one has left; the directory stays the same for the life of the process. */
+/* A check replaces what an earlier one has left. */
 static RESULT remember(struct directory *d, const struct check_request *r, struct err *e)
 {
-    const struct directory_address *to = r->target;
-    if (d->is_set && (!str_equal(to->address, d->address.address) || to->port != d->address.port))
-        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
+    bool is_same = false;
     if (r->functional && secret_length(r->functional->password) == 0)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password is required");
-    struct host_key *keys = arena_array(d->arena, struct host_key, r->host_keys.n);
-    for (size_t i = 0; i < r->host_keys.n; i++) {
-        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
-        keys[i] = (struct host_key){arena_str(d->arena, key->type), arena_str(d->arena, key->sha256)};
-    }
+    TRY(target_keep(&d->target, r->target, &r->host_keys, &is_same, e));
     directory_forget_session(d);
-    d->address = (struct directory_address){arena_str(d->arena, to->name), arena_str(d->arena, to->address), to->port,
-                                            to->timeout_s};
-    d->keys = keys;
-    d->key_count = r->host_keys.n;
-    d->is_set = true;
     d->has_functional = r->functional != NULL;
     if (r->functional) {
-        d->functional_account = arena_str(d->arena, r->functional->account);
-        d->functional_password = secret_copy(d->arena, r->functional->password);
+        d->functional_account = arena_str(d->target.arena, r->functional->account);
+        d->functional_password = secret_copy(d->target.arena, r->functional->password);
     }
     return SUCCESS;
 }
@@ -224,7 +201,7 @@ result check_run(void *state, void *request, struct arena *a, struct answer *ans
     const struct check_request *r = request;
     struct findings found = {.scheme = S(""), .text = S("")};
     TRY(remember(d, r, e));
-    watchdog_start(d->address.timeout_s);
+    watchdog_start(d->target.address.timeout_s);
     TRY(sign_in(d, a, answer, e));
     if (d->session && r->account.n > 0)
         TRY(look_at_account(d, r, a, &found, e));

@@ -1,12 +1,4 @@
 /* ldap/connect.c: connect to a numeric address, TLS at once or by StartTLS, and trust nothing but the pinned key. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <openldap.h>
 
 #include "common/tls_pin.h"
@@ -17,77 +9,6 @@ enum { REPLY_BYTES_MAX = 1024 * 1024 };
 
 static const char how_to_get_tls[] =
     "give the server a certificate and let it offer StartTLS, or connect to port 636 (ldaps)";
-
-static const char *connect_problem(int error)
-{
-    switch (error) {
-    case ECONNREFUSED:
-        return "connection refused";
-    case ETIMEDOUT:
-        return "connection timed out";
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return "no route to the server";
-    case ECONNRESET:
-        return "connection reset";
-    default:
-        return "no connection";
-    }
-}
-
-static RESULT parse_address(const struct directory_address *from, struct arena *a, struct sockaddr_storage *ret,
-                            socklen_t *ret_length, struct err *e)
-{
-    const char *text = arena_cstr(a, from->address);
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)from->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)from->port)};
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
-        memcpy(ret, &v4, sizeof(v4));
-        *ret_length = sizeof(v4);
-    } else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
-        memcpy(ret, &v6, sizeof(v6));
-        *ret_length = sizeof(v6);
-    } else {
-        return FAIL_AS(e, INVALID, "bad_request", "the address is not numeric");
-    }
-    return SUCCESS;
-}
-
-static int wait_until_connected(int fd)
-{
-    for (;;) {
-        struct pollfd ready = {.fd = fd, .events = POLLOUT};
-        int n = poll(&ready, 1, watchdog_left_ms());
-        int error = 0;
-        socklen_t size = sizeof(error);
-        if (watchdog_has_expired() || n == 0)
-            return ETIMEDOUT;
-        if (n > 0)
-            return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-    }
-}
-
-static RESULT dial(const struct directory_address *address, struct arena *a, int *ret, struct err *e)
-{
-    struct sockaddr_storage to = {0};
-    socklen_t length = 0;
-    TRY(parse_address(address, a, &to, &length, e));
-    AUTOCLOSE fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return FAIL_AS(e, UNREACHABLE, "unreachable", "no socket for this address");
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    int error = connect(fd, (struct sockaddr *)&to, length) == 0 ? 0 : errno;
-    if (error == EINPROGRESS)
-        error = wait_until_connected(fd);
-    if (error != 0)
-        return FAIL_AS(e, UNREACHABLE, "unreachable", "%s", connect_problem(error));
-    /* Blocking from here on: at the deadline the watchdog's shutdown wakes whoever waits. */
-    if (fcntl(fd, F_SETFL, 0) != 0)
-        return FAIL_AS(e, UNREACHABLE, "unreachable", "no socket for this address");
-    *ret = TAKE_FD(fd);
-    return SUCCESS;
-}
 
 /* The pin decides about the certificate, so libldap is told not to. A new context takes the options; it comes last. */
 static bool configure(LDAP *ld)
@@ -152,13 +73,13 @@ static RESULT check_pin(const struct directory *d, LDAP *ld, struct arena *a, st
         return read;
     }
     answer->host_key = seen;
-    return tls_pin_check(&seen, d->keys, d->key_count, answer, e);
+    return tls_pin_check(&seen, d->target.keys, d->target.key_count, answer, e);
 }
 
 result session_open(struct directory *d, struct arena *a, struct answer *answer, LDAP **ret, struct err *e)
 {
     int fd = -1;
-    TRY(dial(&d->address, a, &fd, e));
+    TRY(target_dial(&d->target.address, &(struct dial){.blocks = true}, a, &fd, e));
     watchdog_guard(fd);
     LDAP *made = NULL;
     /* With it goes the descriptor; the URL is only a name for it. */
@@ -170,7 +91,7 @@ result session_open(struct directory *d, struct arena *a, struct answer *answer,
     AUTOFREE(ldap) ld = made;
     if (!configure(ld))
         return FAIL_AS(e, INTERNAL, "unsent", "libldap refused an option");
-    if (d->address.port != LDAPS_PORT)
+    if (d->target.address.port != LDAPS_PORT)
         TRY(ask_for_tls(ld, a, e));
     if (ldap_install_tls(ld) != LDAP_SUCCESS || !ldap_tls_inplace(ld)) {
         if (watchdog_has_expired())

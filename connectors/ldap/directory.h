@@ -3,22 +3,10 @@
 
 #include <ldap.h>
 
-#include "base/field.h"
-#include "base/scope.h"
-#include "common/serve.h"
-
-struct directory_address {
-    struct str name, address;
-    int64_t port, timeout_s;
-};
+#include "common/target.h"
 
 struct directory {
-    struct arena *arena; /* lives as long as the process */
-    bool is_set;         /* a check has named the directory */
-    struct directory_address address;
-    const struct host_key *keys;
-    size_t key_count;
-
+    struct target target;
     bool has_functional;
     struct str functional_account;
     const struct secret *functional_password;
@@ -44,7 +32,7 @@ struct check_functional {
     struct secret *password;
 };
 struct check_request {
-    struct directory_address *target;
+    struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
     struct str account, dn;

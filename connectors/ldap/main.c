@@ -26,11 +26,11 @@ static const struct field secret_fields[] = {
 
 static RESULT begin(const struct directory *d, const struct secret_request *r, struct err *e)
 {
-    if (!d->is_set)
+    if (!d->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (secret_length(r->password) == 0)
         return FAIL_AS(e, INVALID, "bad_request", "password: is required");
-    watchdog_start(d->address.timeout_s);
+    watchdog_start(d->target.address.timeout_s);
     return SUCCESS;
 }
 
@@ -98,10 +98,10 @@ int main(void)
     prctl(PR_SET_NAME, "keyturn-ldap"); /* one that was started by descriptor has a number for a name */
     start_libraries();
     sandbox_enter();
-    struct directory d = {.arena = arena_new()};
+    struct directory d = {.target.arena = arena_new()};
     int status = serve("ldap", operations, &d);
     directory_forget_session(&d);
-    arena_free(d.arena);
+    arena_free(d.target.arena);
     fflush(NULL);
     _exit(status); /* a leak checker at exit would need what the sandbox has taken away */
 }

@@ -153,8 +153,8 @@ result account_find(struct server *s, struct str full_name, struct arena *a, str
         assume(name, a, ret);
     else
         return asked;
-    s->found_name = arena_str(s->arena, full_name);
-    s->found_host = arena_str(s->arena, ret->host);
+    s->found_name = arena_str(s->target.arena, full_name);
+    s->found_host = arena_str(s->target.arena, ret->host);
     return SUCCESS;
 }
 

@@ -170,7 +170,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     struct server *s = state;
     const struct change_request *r = request;
     bool is_self = str_equal(r->method, S("self"));
-    if (!s->is_set)
+    if (!s->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (!is_self && !s->has_functional)
         return FAIL_AS(e, INVALID, "bad_request", "the check named no functional account");
@@ -179,7 +179,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     if (is_self && !r->current)
         return FAIL_AS(e, INVALID, "bad_request", "current: is required");
     TRY(check_password(r->password, e));
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     if (is_self)
         return change_by_itself(s, r, a, answer, e);
     watchdog_guard(mysql_get_socket(s->session));

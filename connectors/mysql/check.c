@@ -17,21 +17,9 @@ static const struct field functional_fields[] = {
     SECRET("password", struct check_functional, password, .required = true, .max = PASSWORD_BYTES_MAX),
     FIELD_END,
 };
-static const struct field address_fields[] = {
-    TEXT("name", struct server_address, name, .max = 255, .or_text = ""),
-    TEXT("address", struct server_address, address, .required = true, .max = 64),
-    INT("port", struct server_address, port, .min = 1, .max = 65535, .or_int = 3306),
-    INT("timeout_s", struct server_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
-    FIELD_END,
-};
-static const struct field key_fields[] = {
-    TEXT("type", struct host_key, type, .required = true, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
-    FIELD_END,
-};
+static const struct field address_fields[] = {TARGET_ROWS(3306), FIELD_END};
 const struct field check_fields[] = {
-    OBJECT("target", struct check_request, target, struct server_address, address_fields, .required = true),
-    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true,
          .check = account_name_check),
@@ -47,28 +35,17 @@ void server_forget_session(struct server *s)
     s->fence_token = S("");
 }
 
-/* A check replaces what an earlier one has left; the server stays the same for the life of the process. */
+/* A check replaces what an earlier one has left. */
 static RESULT remember(struct server *s, const struct check_request *r, struct err *e)
 {
-    const struct server_address *to = r->target;
-    if (s->is_set && (!str_equal(to->address, s->address.address) || to->port != s->address.port))
-        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
-    struct host_key *keys = arena_array(s->arena, struct host_key, r->host_keys.n);
-    for (size_t i = 0; i < r->host_keys.n; i++) {
-        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
-        keys[i] = (struct host_key){arena_str(s->arena, key->type), arena_str(s->arena, key->sha256)};
-    }
-    s->address = (struct server_address){arena_str(s->arena, to->name), arena_str(s->arena, to->address), to->port,
-                                         to->timeout_s};
-    s->keys = keys;
-    s->key_count = r->host_keys.n;
-    s->is_set = true;
+    bool is_same = false;
+    TRY(target_keep(&s->target, r->target, &r->host_keys, &is_same, e));
     s->found_name = STR_ABSENT;
     s->has_functional = r->functional != NULL;
     if (!r->functional)
         return SUCCESS;
-    s->functional_user = arena_str(s->arena, account_name_split(r->functional->account).user);
-    s->functional_password = secret_copy(s->arena, r->functional->password);
+    s->functional_user = arena_str(s->target.arena, account_name_split(r->functional->account).user);
+    s->functional_password = secret_copy(s->target.arena, r->functional->password);
     return SUCCESS;
 }
 
@@ -100,7 +77,7 @@ static RESULT look_at_session(struct server *s, struct arena *a, struct err *e)
     for (size_t i = 0; i < grants.rows && grants.columns == 1; i++)
         s->may_alter |= grants_altering(grants.cells[i]);
     TRY(fence_mark(s->session, a, &token, e));
-    s->fence_token = arena_str(s->arena, token);
+    s->fence_token = arena_str(s->target.arena, token);
     return SUCCESS;
 }
 

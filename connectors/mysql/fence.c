@@ -88,7 +88,7 @@ result fence_run(void *state, void *request, struct arena *a, struct answer *ans
         return FAIL_AS(e, INVALID, "bad_request", "token: not one of this connector");
     if (!s->session)
         return FAIL_AS(e, UNREACHABLE, "unreachable", "the check opened no functional session");
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     watchdog_guard(mysql_get_socket(s->session));
     return end_session(s, id, mark, a, e);
 }

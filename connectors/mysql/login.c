@@ -36,11 +36,11 @@ result login_run(void *state, void *request, struct arena *a, struct answer *ans
     struct server *s = state;
     const struct login_request *r = request;
     enum login_word word = LOGIN_DENIED;
-    if (!s->is_set)
+    if (!s->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (secret_has_any(r->password, "", 1))
         return FAIL_AS(e, INVALID, "bad_request", "password: no U+0000");
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     result done = try_password(s, r, a, answer, &word, e);
     answer->host_key = s->seen;
     TRY(done);
@@ -58,7 +58,7 @@ result compare_run(void *state, void *request, struct arena *a, struct answer *a
         return FAIL_AS(e, INVALID, "bad_request", "the check named no functional account");
     if (!s->session)
         return FAIL_AS(e, UNREACHABLE, "unreachable", "the check opened no functional session");
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     watchdog_guard(mysql_get_socket(s->session));
     TRY(account_find(s, r->account, a, &account, e));
     if (!account.is_read)

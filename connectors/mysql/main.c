@@ -23,10 +23,10 @@ int main(void)
     clearenv();                          /* libmariadb would load plugins that it names, and from where it says */
     session_prepare_library();
     sandbox_enter();
-    struct server s = {.arena = arena_new(), .fence_token = S("")};
+    struct server s = {.target.arena = arena_new(), .fence_token = S("")};
     int status = serve("mysql", operations, &s);
     server_forget_session(&s);
-    arena_free(s.arena);
+    arena_free(s.target.arena);
     fflush(NULL);
     _exit(status); /* a leak checker at exit would need what the sandbox has taken away */
 }

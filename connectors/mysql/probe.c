@@ -1,9 +1,7 @@
 /* mysql/probe.c: greeting, request for TLS, handshake, and the certificate's key against the pinned ones. */
 #include "mysql/probe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -33,24 +31,6 @@ static inline void x509_st_free(struct x509_st *x)
 }
 DEFINE_AUTOFREE(x509_st)
 
-static RESULT parse_address(const struct server_address *from, struct arena *a, struct sockaddr_storage *ret,
-                            socklen_t *ret_length, struct err *e)
-{
-    const char *text = arena_cstr(a, from->address);
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)from->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)from->port)};
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
-        memcpy(ret, &v4, sizeof(v4));
-        *ret_length = sizeof(v4);
-    } else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
-        memcpy(ret, &v6, sizeof(v6));
-        *ret_length = sizeof(v6);
-    } else {
-        return FAIL_AS(e, INVALID, "bad_request", "the address is not numeric");
-    }
-    return SUCCESS;
-}
-
 /* True when the socket is ready; false when the time is over. */
 static bool wait_for(int fd, short events)
 {
@@ -64,43 +44,6 @@ static bool wait_for(int fd, short events)
         if (n < 0 && errno != EINTR)
             return false;
     }
-}
-
-static const char *connect_problem(int error)
-{
-    switch (error) {
-    case ECONNREFUSED:
-        return "connection refused";
-    case ETIMEDOUT:
-        return "connection timed out";
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-        return "no route to the host";
-    default:
-        return "no connection";
-    }
-}
-
-static RESULT dial(const struct server_address *address, struct arena *a, int *ret, struct err *e)
-{
-    struct sockaddr_storage to = {0};
-    socklen_t length = 0;
-    TRY(parse_address(address, a, &to, &length, e));
-    AUTOCLOSE fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return FAIL_AS(e, UNREACHABLE, "unreachable", "no socket for this address");
-    int error = connect(fd, (struct sockaddr *)&to, length) == 0 ? 0 : errno;
-    if (error == EINPROGRESS) {
-        socklen_t size = sizeof(error);
-        if (!wait_for(fd, POLLOUT))
-            error = ETIMEDOUT;
-        else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-            error = errno;
-    }
-    if (error != 0)
-        return FAIL_AS(e, UNREACHABLE, "unreachable", "%s", connect_problem(error));
-    *ret = TAKE_FD(fd);
-    return SUCCESS;
 }
 
 static RESULT receive(int fd, unsigned char *into, size_t n, struct err *e)
@@ -188,8 +131,8 @@ static RESULT take_certificate(struct server *s, SSL *tls, struct arena *a, stru
         e->word = "unreachable";
         return (result){e->code};
     }
-    s->seen = (struct host_key){arena_str(s->arena, seen.type), arena_str(s->arena, seen.sha256)};
-    TRY(tls_pin_check(&s->seen, s->keys, s->key_count, answer, e));
+    s->seen = (struct host_key){arena_str(s->target.arena, seen.type), arena_str(s->target.arena, seen.sha256)};
+    TRY(tls_pin_check(&s->seen, s->target.keys, s->target.key_count, answer, e));
     unsigned char hash[SHA1_BYTES];
     if (EVP_Digest(bytes.p, bytes.n, hash, NULL, EVP_sha1(), NULL) != 1)
         return FAIL_AS(e, INTERNAL, "unsent", "SHA-1 cannot be had");
@@ -203,7 +146,7 @@ result probe_run(struct server *s, struct arena *a, struct answer *answer, struc
     int dialled = -1;
     s->seen = (struct host_key){0};
     s->fingerprint[0] = '\0';
-    TRY(dial(&s->address, a, &dialled, e));
+    TRY(target_dial(&s->target.address, &(struct dial){0}, a, &dialled, e));
     AUTOCLOSE fd = dialled;
     TRY(read_greeting(fd, a, e));
     TRY(ask_for_tls(fd, e));

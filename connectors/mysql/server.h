@@ -3,9 +3,7 @@
 
 #include <mysql.h>
 
-#include "base/field.h"
-#include "base/scope.h"
-#include "common/serve.h"
+#include "common/target.h"
 
 static inline void st_mysql_free(struct st_mysql *m)
 {
@@ -15,17 +13,8 @@ DEFINE_AUTOFREE(st_mysql)
 
 enum { PASSWORD_BYTES_MAX = 1024, SECRET_BYTES_MAX = 16384, NAME_POINTS_MAX = 256, FINGERPRINT_DIGITS = 40 };
 
-struct server_address {
-    struct str name, address;
-    int64_t port, timeout_s;
-};
-
 struct server {
-    struct arena *arena; /* lives as long as the process */
-    bool is_set;         /* a check has named the server */
-    struct server_address address;
-    const struct host_key *keys;
-    size_t key_count;
+    struct target target;
     struct host_key seen; /* what the server showed last */
     char fingerprint[FINGERPRINT_DIGITS + 1];
 
@@ -51,7 +40,7 @@ struct check_functional {
     struct secret *password;
 };
 struct check_request {
-    struct server_address *target;
+    struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
     struct str account;

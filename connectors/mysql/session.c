@@ -65,7 +65,7 @@ static int wait_for_socket(my_socket socket, my_bool is_read, int timeout_ms)
 
 static bool configure(MYSQL *m, const struct server *s)
 {
-    unsigned timeout_s = (unsigned)s->address.timeout_s, off = 0, protocol = MYSQL_PROTOCOL_TCP;
+    unsigned timeout_s = (unsigned)s->target.address.timeout_s, off = 0, protocol = MYSQL_PROTOCOL_TCP;
     unsigned long reply_max = REPLY_BYTES_MAX;
     my_bool no = 0, yes = 1;
     /* Without a fingerprint the library would take any certificate. */
@@ -124,9 +124,9 @@ static RESULT connect_once(struct server *s, struct str user, const struct secre
     AUTOFREE(st_mysql) m = mysql_init(NULL);
     if (!m || !configure(m, s))
         return FAIL_AS(e, INTERNAL, "unsent", "libmariadb refuses its settings");
-    const char *address = arena_cstr(a, s->address.address), *name = arena_cstr(a, user);
+    const char *address = arena_cstr(a, s->target.address.address), *name = arena_cstr(a, user);
     const char *open = arena_cstr(a, secret_open(password));
-    bool is_in = mysql_real_connect(m, address, name, open, NULL, (unsigned)s->address.port, NULL, 0) != NULL;
+    bool is_in = mysql_real_connect(m, address, name, open, NULL, (unsigned)s->target.address.port, NULL, 0) != NULL;
     *ret_is_tls = !is_in && mysql_errno(m) == CR_SSL_CONNECTION_ERROR;
     if (!is_in)
         return outcome(m, ret_word, e);

@@ -115,7 +115,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     struct server *s = state;
     const struct change_request *r = request;
     bool is_self = str_equal(r->method, S("self"));
-    if (!s->is_set)
+    if (!s->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (is_self && !r->current)
         return FAIL_AS(e, INVALID, "bad_request", "current: is required");
@@ -123,6 +123,6 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
         return FAIL_AS(e, INVALID, "bad_request", "password: no line ends");
     if (secret_length(r->password) > PASSWORD_BYTES_MAX)
         return FAIL_AS(e, REFUSED, "policy", "a password has at most %d bytes here", PASSWORD_BYTES_MAX);
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     return is_self ? change_by_itself(s, r, a, answer, e) : change_by_functional(s, r, a, e);
 }

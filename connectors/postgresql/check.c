@@ -20,22 +20,13 @@ static const struct field functional_fields[] = {
     FIELD_END,
 };
 static const struct field address_fields[] = {
-    TEXT("name", struct server_address, name, .max = 255, .or_text = ""),
-    TEXT("address", struct server_address, address, .required = true, .max = 64),
-    TEXT("instance", struct server_address, instance, .max = NAME_BYTES_MAX, .keeps_blanks = true, .or_text = "",
+    TARGET_ROWS(PORT_DEFAULT),
+    TEXT("instance", struct target_address, instance, .max = NAME_BYTES_MAX, .keeps_blanks = true, .or_text = "",
          .check = pg_name_check),
-    INT("port", struct server_address, port, .min = 1, .max = 65535, .or_int = PORT_DEFAULT),
-    INT("timeout_s", struct server_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
-    FIELD_END,
-};
-static const struct field key_fields[] = {
-    TEXT("type", struct host_key, type, .required = true, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
     FIELD_END,
 };
 const struct field check_fields[] = {
-    OBJECT("target", struct check_request, target, struct server_address, address_fields, .required = true),
-    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_BYTES_MAX, .keeps_blanks = true, .check = pg_name_check),
     FIELD_END,
@@ -61,28 +52,16 @@ result server_need_session(struct server *s, struct err *e)
     return SUCCESS;
 }
 
-/* A check replaces what an earlier one has left; the server stays the same for the life of the process. */
+/* A check replaces what an earlier one has left. */
 static RESULT remember(struct server *s, const struct check_request *r, struct err *e)
 {
-    const struct server_address *to = r->target, *known = &s->address;
-    if (s->is_set && (!str_equal(to->address, known->address) || to->port != known->port ||
-                      !str_equal(to->instance, known->instance)))
-        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
-    struct host_key *keys = arena_array(s->arena, struct host_key, r->host_keys.n);
-    for (size_t i = 0; i < r->host_keys.n; i++) {
-        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
-        keys[i] = (struct host_key){arena_str(s->arena, key->type), arena_str(s->arena, key->sha256)};
-    }
+    bool is_same = false;
+    TRY(target_keep(&s->target, r->target, &r->host_keys, &is_same, e));
     server_forget_session(s);
-    s->address = (struct server_address){arena_str(s->arena, to->name), arena_str(s->arena, to->address),
-                                         arena_str(s->arena, to->instance), to->port, to->timeout_s};
-    s->keys = keys;
-    s->key_count = r->host_keys.n;
-    s->is_set = true;
     s->has_functional = r->functional != NULL;
     if (r->functional)
-        s->functional = (struct pg_login){arena_str(s->arena, r->functional->account),
-                                          secret_copy(s->arena, r->functional->password)};
+        s->functional = (struct pg_login){arena_str(s->target.arena, r->functional->account),
+                                          secret_copy(s->target.arena, r->functional->password)};
     return SUCCESS;
 }
 
@@ -102,7 +81,7 @@ static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, 
     AUTOFREE(pg_conn) c = outcome->session;
     struct str token = STR_ABSENT;
     TRY(session_prepare(c, a, &token, e));
-    s->token = arena_str(s->arena, token);
+    s->token = arena_str(s->target.arena, token);
     s->session = TAKE(c);
     return SUCCESS;
 }
@@ -179,7 +158,7 @@ result check_run(void *state, void *request, struct arena *a, struct answer *ans
     struct session_outcome outcome = {0};
     struct findings found = {.text = ""};
     TRY(remember(s, r, e));
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     result done =
         s->has_functional ? sign_in(s, a, answer, &outcome, e) : session_open(s, NULL, a, answer, &outcome, e);
     answer->host_key = outcome.seen;

@@ -41,13 +41,13 @@ result fence_run(void *state, void *request, struct arena *a, struct answer *ans
     struct str start = r->token, pid = str_cut(&start, ':');
     int64_t number;
     bool is_gone = false;
-    if (!s->is_set)
+    if (!s->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (!str_to_int(pid, 1, INT32_MAX, &number) || !str_to_int(start, 1, INT64_MAX, &number))
         return FAIL_AS(e, INVALID, "bad_request", "token: none of a session of this kind");
     if (str_equal(r->token, s->token))
         return FAIL_AS(e, INVALID, "bad_request", "token: that is the present functional session");
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     TRY(server_need_session(s, e));
     const char *values[] = {arena_cstr(a, pid), arena_cstr(a, start)};
     for (;;) {

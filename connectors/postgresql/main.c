@@ -26,9 +26,9 @@ result login_run(void *state, void *request, struct arena *a, struct answer *ans
 {
     struct server *s = state;
     const struct login_request *r = request;
-    if (!s->is_set)
+    if (!s->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     const struct pg_login who = {r->account, r->password};
     struct session_outcome outcome = {0};
     result done = session_open(s, &who, a, answer, &outcome, e);
@@ -54,9 +54,9 @@ result compare_run(void *state, void *request, struct arena *a, struct answer *a
                               " WHERE role.rolname = $1::text";
     struct server *s = state;
     const struct compare_request *r = request;
-    if (!s->is_set)
+    if (!s->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
-    watchdog_start(s->address.timeout_s);
+    watchdog_start(s->target.address.timeout_s);
     TRY(server_need_session(s, e));
     const char *values[] = {arena_cstr(a, r->account)};
     AUTO_REPLY reply = statement_ask(s->session, sql, values, 1);
@@ -105,10 +105,10 @@ int main(void)
     let_libraries_read_their_files();
     clearenv(); /* libpq takes its defaults from PGSERVICE, PGOPTIONS and thirty more */
     sandbox_enter();
-    struct server s = {.arena = arena_new()};
+    struct server s = {.target.arena = arena_new()};
     int status = serve("postgresql", operations, &s);
     server_forget_session(&s);
-    arena_free(s.arena);
+    arena_free(s.target.arena);
     fflush(NULL);
     _exit(status); /* a leak checker at exit would need what the sandbox has taken away */
 }

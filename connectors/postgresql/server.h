@@ -3,9 +3,7 @@
 
 #include <libpq-fe.h>
 
-#include "base/field.h"
-#include "base/scope.h"
-#include "common/serve.h"
+#include "common/target.h"
 
 static inline void pg_conn_free(struct pg_conn *c)
 {
@@ -16,23 +14,13 @@ DEFINE_AUTOFREE(pg_conn)
 /* PostgreSQL cuts a longer name off without a word, and then means another role. */
 enum { NAME_BYTES_MAX = 63, SECRET_BYTES_MAX = 1024, PASSWORD_BYTES_MAX = 1000 };
 
-struct server_address {
-    struct str name, address, instance;
-    int64_t port, timeout_s;
-};
-
 struct pg_login {
     struct str account;
     const struct secret *password;
 };
 
 struct server {
-    struct arena *arena; /* lives as long as the process */
-    bool is_set;         /* a check has named the server */
-    struct server_address address;
-    const struct host_key *keys;
-    size_t key_count;
-
+    struct target target;
     bool has_functional;
     struct pg_login functional;
     PGconn *session;  /* of the functional account; NULL: none */
@@ -53,7 +41,7 @@ struct check_functional {
     struct secret *password;
 };
 struct check_request {
-    struct server_address *target;
+    struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
     struct str account;

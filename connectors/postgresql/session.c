@@ -37,22 +37,22 @@ static bool is_numeric(const char *address)
 static const char *session_settings(const struct server *s, struct arena *a)
 {
     return arena_printf(a, "-c search_path=pg_catalog -c default_transaction_read_only=off -c statement_timeout=%d",
-                        (int)s->address.timeout_s * 1000 - 500)
+                        (int)s->target.address.timeout_s * 1000 - 500)
         .p;
 }
 
 /* Every file that libpq would look for in a home directory is named, so that it asks nobody where that is. */
 static RESULT start(const struct server *s, const struct pg_login *who, struct arena *a, PGconn **ret, struct err *e)
 {
-    const char *address = arena_cstr(a, s->address.address);
+    const char *address = arena_cstr(a, s->target.address.address);
     if (!is_numeric(address))
         return FAIL_AS(e, INVALID, "bad_request", "the address is not numeric");
-    struct str instance = s->address.instance;
+    struct str instance = s->target.address.instance;
     const struct {
         const char *name, *value;
     } all[] = {
         {"hostaddr", address},
-        {"port", arena_printf(a, "%d", (int)s->address.port).p},
+        {"port", arena_printf(a, "%d", (int)s->target.address.port).p},
         {"dbname", instance.n > 0 ? arena_cstr(a, instance) : "postgres"},
         {"user", who ? arena_cstr(a, who->account) : "keyturn"},
         {"password", who ? arena_cstr(a, secret_open(who->password)) : NULL},
@@ -200,7 +200,7 @@ RESULT session_open(const struct server *s, const struct pg_login *who, struct a
         if (is_pinned || !is_at_the_pin(c))
             continue;
         TRY(read_key(c, a, &ret->seen, e));
-        TRY(tls_pin_check(&ret->seen, s->keys, s->key_count, answer, e));
+        TRY(tls_pin_check(&ret->seen, s->target.keys, s->target.key_count, answer, e));
         is_pinned = true;
         connection_allow_reply(c);
         if (!who)

@@ -41,7 +41,7 @@ static const char *program_command(struct arena *a)
 static void turn_to(struct host *h, struct str account)
 {
     if (!str_equal(h->key_account, account)) {
-        h->key_account = arena_str(h->arena, account);
+        h->key_account = arena_str(h->target.arena, account);
         h->key_elevation = ELEVATION_UNTRIED;
     }
 }

@@ -144,7 +144,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     struct host *h = state;
     const struct change_request *r = request;
     bool is_self = str_equal(r->method, S("self")), is_password = str_equal(r->part, S("password"));
-    if (!h->is_set)
+    if (!h->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (!is_self && !h->has_functional)
         return FAIL_AS(e, INVALID, "bad_request", "the check named no functional account");
@@ -154,7 +154,7 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
         return FAIL_AS(e, INVALID, "bad_request", "current: is required");
     if (is_password)
         TRY(check_password(r->password, e));
-    watchdog_start(h->address.timeout_s);
+    watchdog_start(h->target.address.timeout_s);
     if (!is_password)
         return change_key(h, r, is_self, a, e);
     if (is_self)

@@ -33,21 +33,9 @@ static const struct field functional_fields[] = {
     TEXT("elevation", struct check_functional, elevation, .words = elevations, .or_text = ""),
     FIELD_END,
 };
-static const struct field address_fields[] = {
-    TEXT("name", struct host_address, name, .max = 255, .or_text = ""),
-    TEXT("address", struct host_address, address, .required = true, .max = 64),
-    INT("port", struct host_address, port, .min = 1, .max = 65535, .or_int = 22),
-    INT("timeout_s", struct host_address, timeout_s, .min = 1, .max = 300, .or_int = 30),
-    FIELD_END,
-};
-static const struct field key_fields[] = {
-    TEXT("type", struct host_key, type, .required = true, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .required = true, .max = 64),
-    FIELD_END,
-};
+static const struct field address_fields[] = {TARGET_ROWS(22), FIELD_END};
 const struct field check_fields[] = {
-    OBJECT("target", struct check_request, target, struct host_address, address_fields, .required = true),
-    LIST("host_keys", struct check_request, host_keys, struct host_key, key_fields, .max = 64),
+    CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_MAX_POINTS, .keeps_blanks = true,
          .check = account_name_check),
@@ -73,32 +61,22 @@ void host_forget_session(struct host *h)
     h->has_fence = h->is_sudo_password_wrong = false;
 }
 
-/* A check replaces what an earlier one has left; the host stays the same for the life of the process. */
+/* A check replaces what an earlier one has left. */
 static RESULT remember(struct host *h, const struct check_request *r, struct err *e)
 {
-    const struct host_address *to = r->target;
-    if (h->is_set && (!str_equal(to->address, h->address.address) || to->port != h->address.port))
-        return FAIL_AS(e, INVALID, "bad_request", "this process serves another target");
-    struct host_key *keys = arena_array(h->arena, struct host_key, r->host_keys.n);
-    for (size_t i = 0; i < r->host_keys.n; i++) {
-        const struct host_key *key = (const struct host_key *)r->host_keys.at + i;
-        keys[i] = (struct host_key){arena_str(h->arena, key->type), arena_str(h->arena, key->sha256)};
-    }
-    host_forget_session(h);
-    h->address =
-        (struct host_address){arena_str(h->arena, to->name), arena_str(h->arena, to->address), to->port, to->timeout_s};
-    h->keys = keys;
-    h->key_count = r->host_keys.n;
-    h->is_set = true;
-    h->has_functional = r->functional != NULL;
-    if (!r->functional)
-        return SUCCESS;
     const struct check_functional *f = r->functional;
-    if (!f->password && !f->private_key)
+    bool is_same = false;
+    if (f && !f->password && !f->private_key)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password or a private key is required");
-    h->functional = (struct ssh_login){arena_str(h->arena, f->account), secret_copy(h->arena, f->password),
-                                       secret_copy(h->arena, f->private_key), secret_copy(h->arena, f->passphrase)};
-    h->elevation = arena_str(h->arena, f->elevation);
+    TRY(target_keep(&h->target, r->target, &r->host_keys, &is_same, e));
+    host_forget_session(h);
+    struct arena *a = h->target.arena;
+    h->has_functional = f != NULL;
+    if (!f)
+        return SUCCESS;
+    h->functional = (struct ssh_login){arena_str(a, f->account), secret_copy(a, f->password),
+                                       secret_copy(a, f->private_key), secret_copy(a, f->passphrase)};
+    h->elevation = arena_str(a, f->elevation);
     return SUCCESS;
 }
 
@@ -173,7 +151,7 @@ result check_run(void *state, void *request, struct arena *a, struct answer *ans
     struct host *h = state;
     const struct check_request *r = request;
     TRY(remember(h, r, e));
-    watchdog_start(h->address.timeout_s);
+    watchdog_start(h->target.address.timeout_s);
     struct findings found = {.text = ""};
     result done;
     if (h->has_functional) {

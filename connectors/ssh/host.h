@@ -3,9 +3,7 @@
 
 #include <libssh/libssh.h>
 
-#include "base/field.h"
-#include "base/scope.h"
-#include "common/serve.h"
+#include "common/target.h"
 
 static inline void ssh_session_struct_free(struct ssh_session_struct *s)
 {
@@ -14,11 +12,6 @@ static inline void ssh_session_struct_free(struct ssh_session_struct *s)
 }
 DEFINE_AUTOFREE(ssh_session_struct)
 DEFINE_AUTOFREE(arena)
-
-struct host_address {
-    struct str name, address;
-    int64_t port, timeout_s;
-};
 
 struct ssh_login { /* a password, or a private key with its passphrase */
     struct str account;
@@ -29,11 +22,7 @@ struct ssh_login { /* a password, or a private key with its passphrase */
 enum elevation { ELEVATION_UNTRIED, ELEVATION_NONE, ELEVATION_SUDO, ELEVATION_SUDO_PASSWORD, ELEVATION_DENIED };
 
 struct host {
-    struct arena *arena; /* lives as long as the process */
-    bool is_set;         /* a check has named the host */
-    struct host_address address;
-    const struct host_key *keys;
-    size_t key_count;
+    struct target target;
     struct host_key seen; /* what the host showed last */
 
     bool has_functional;
@@ -60,7 +49,7 @@ struct check_functional {
     struct secret *password, *private_key, *passphrase;
 };
 struct check_request {
-    struct host_address *target;
+    struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
     struct str account;

@@ -26,11 +26,11 @@ result login_run(void *state, void *request, struct arena *a, struct answer *ans
 {
     struct host *h = state;
     const struct login_request *r = request;
-    if (!h->is_set)
+    if (!h->target.is_set)
         return FAIL_AS(e, INVALID, "bad_request", "a check comes first");
     if (!r->password == !r->private_key)
         return FAIL_AS(e, INVALID, "bad_request", "either a password or a private key is required");
-    watchdog_start(h->address.timeout_s);
+    watchdog_start(h->target.address.timeout_s);
     const struct ssh_login login = {r->account, r->password, r->private_key, r->passphrase};
     ssh_session opened = NULL;
     result done = session_open(h, r->account, a, &opened, e);
@@ -76,7 +76,7 @@ result compare_run(void *state, void *request, struct arena *a, struct answer *a
         return FAIL_AS(e, UNREACHABLE, "unreachable", "the check opened no functional session");
     if (has_key == (r->password != NULL))
         return FAIL_AS(e, INVALID, "bad_request", "either a password or a public key is required");
-    watchdog_start(h->address.timeout_s);
+    watchdog_start(h->target.address.timeout_s);
     watchdog_guard(ssh_get_fd(h->session));
     bool is_match = false;
     if (has_key)
@@ -114,10 +114,10 @@ int main(void)
     prctl(PR_SET_NAME, "keyturn-ssh"); /* one that was started by descriptor has a number for a name */
     let_libraries_read_their_files();
     sandbox_enter();
-    struct host h = {.arena = arena_new()};
+    struct host h = {.target.arena = arena_new()};
     int status = serve("ssh", operations, &h);
     host_forget_session(&h);
-    arena_free(h.arena);
+    arena_free(h.target.arena);
     fflush(NULL);
     _exit(status); /* a leak checker at exit would need what the sandbox has taken away */
 }
