@@ -10,7 +10,7 @@ enum { GRACE_S = 3, EXIT_STUCK = 3 };
 
 static volatile sig_atomic_t guarded_socket = -1;
 static volatile sig_atomic_t has_fired;
-static int64_t deadline;
+static int64_t began, deadline;
 
 static void on_alarm(int signal_number)
 {
@@ -28,9 +28,21 @@ void watchdog_start(int64_t seconds)
     sigaction(SIGALRM, &action, NULL);
     has_fired = 0;
     guarded_socket = -1;
-    deadline = clock_monotonic() + seconds * SECONDS;
+    began = clock_monotonic();
+    deadline = began + seconds * SECONDS;
     struct itimerval timer = {.it_value.tv_sec = seconds, .it_interval.tv_sec = GRACE_S};
     setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void watchdog_start_half(int64_t seconds)
+{
+    watchdog_start((seconds + 1) / 2);
+}
+
+void watchdog_go_on(int64_t seconds)
+{
+    int64_t left = seconds - (clock_monotonic() - began) / SECONDS;
+    watchdog_start(left > 0 ? left : 1);
 }
 
 void watchdog_guard(int socket)

@@ -6,6 +6,9 @@
 /* Start the time of one operation. At its end the guarded socket is shut down, so that whoever waits on it fails at
  * once; three seconds later the process ends. */
 void watchdog_start(int64_t seconds);
+/* The same for the first of two attempts, which gets half of the time; the second one gets all that is left of it. */
+void watchdog_start_half(int64_t seconds);
+void watchdog_go_on(int64_t seconds);
 void watchdog_guard(int socket); /* -1: none */
 void watchdog_stop(void);
 bool watchdog_has_expired(void);

@@ -20,11 +20,12 @@ const struct field change_fields[] = {
     FIELD_END,
 };
 
-static RESULT make_statement(PGconn *c, const struct change_request *r, struct arena *a, const char **ret,
-                             struct err *e)
+static RESULT make_statement(struct server *s, PGconn *c, const struct change_request *r, struct arena *a,
+                             const char **ret, struct err *e)
 {
     struct str verifier = STR_ABSENT;
     TRY(scram_make(r->password, a, &verifier, e));
+    made_remember(&s->made, r->account, r->password, verifier);
     char *name = PQescapeIdentifier(c, r->account.p, r->account.n);
     char *literal = PQescapeLiteral(c, verifier.p, verifier.n);
     bool is_quoted = name && literal;
@@ -48,10 +49,11 @@ static RESULT explain(const struct reply *reply, bool is_self, struct arena *a, 
     return FAIL_AS(e, REFUSED, "refused", "%.*s", STR_ARG(text));
 }
 
-static RESULT alter(PGconn *c, const struct change_request *r, bool is_self, struct arena *a, struct err *e)
+static RESULT alter(struct server *s, PGconn *c, const struct change_request *r, bool is_self, struct arena *a,
+                    struct err *e)
 {
     const char *sql = NULL;
-    TRY(make_statement(c, r, a, &sql, e));
+    TRY(make_statement(s, c, r, a, &sql, e));
     if (watchdog_has_expired())
         return FAIL_AS(e, UNREACHABLE, "unsent", "there is no time left to send the change");
     AUTO_REPLY reply = statement_run(c, sql);
@@ -67,7 +69,7 @@ static RESULT alter(PGconn *c, const struct change_request *r, bool is_self, str
 static RESULT change_by_functional(struct server *s, const struct change_request *r, struct arena *a, struct err *e)
 {
     TRY(server_need_session(s, e));
-    result done = alter(s->session, r, false, a, e);
+    result done = alter(s, s->session, r, false, a, e);
     if (done.code == UNCERTAIN)
         server_forget_session(s);
     return done;
@@ -107,7 +109,7 @@ static RESULT change_by_itself(struct server *s, const struct change_request *r,
     AUTOFREE(pg_conn) c = outcome.session;
     watchdog_guard(PQsocket(c));
     TRY(session_prepare(c, a, &token, e));
-    return alter(c, r, true, a, e);
+    return alter(s, c, r, true, a, e);
 }
 
 result change_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)

@@ -1,4 +1,6 @@
 /* postgresql/check.c: connect, compare the server's key, sign in, and find out what the functional account may do. */
+#include <string.h>
+
 #include "base/text.h"
 #include "common/watchdog.h"
 #include "postgresql/session.h"
@@ -29,6 +31,7 @@ const struct field check_fields[] = {
     CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_BYTES_MAX, .keeps_blanks = true, .check = pg_name_check),
+    FLAG("again", struct check_request, is_again),
     FIELD_END,
 };
 
@@ -52,11 +55,20 @@ result server_need_session(struct server *s, struct err *e)
     return SUCCESS;
 }
 
-/* A check replaces what an earlier one has left. */
-static RESULT remember(struct server *s, const struct check_request *r, struct err *e)
+static bool is_same_functional(const struct server *s, const struct check_functional *f)
+{
+    return f && s->has_functional && str_equal(f->account, s->functional.account) &&
+           secret_equal(f->password, s->functional.password);
+}
+
+/* A check replaces what an earlier one has left, but for the session of one that is asked again. */
+static RESULT remember(struct server *s, const struct check_request *r, bool *ret_is_kept, struct err *e)
 {
     bool is_same = false;
     TRY(target_keep(&s->target, r->target, &r->host_keys, &is_same, e));
+    *ret_is_kept = r->is_again && is_same && s->session && r->account.n > 0 && is_same_functional(s, r->functional);
+    if (*ret_is_kept)
+        return SUCCESS;
     server_forget_session(s);
     s->has_functional = r->functional != NULL;
     if (r->functional)
@@ -83,6 +95,8 @@ static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, 
     TRY(session_prepare(c, a, &token, e));
     s->token = arena_str(s->target.arena, token);
     s->session = TAKE(c);
+    s->target.session_key = (struct host_key){arena_str(s->target.arena, outcome->seen.type),
+                                              arena_str(s->target.arena, outcome->seen.sha256)};
     return SUCCESS;
 }
 
@@ -151,20 +165,48 @@ static void write_findings(const struct server *s, const struct findings *found,
     json_write_str(w, str_of(found->text));
 }
 
+/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
+static RESULT look_again(struct server *s, const struct check_request *r, struct arena *a, struct findings *found,
+                         bool *ret_is_lost, struct err *e)
+{
+    watchdog_start_half(s->target.address.timeout_s);
+    result done = server_need_session(s, e);
+    if (is_ok(done))
+        done = look_at_account(s, r->account, a, found, e);
+    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
+    if (!*ret_is_lost)
+        return done;
+    server_forget_session(s);
+    *found = (struct findings){.text = ""};
+    watchdog_go_on(s->target.address.timeout_s);
+    return SUCCESS;
+}
+
+static RESULT look_first(struct server *s, const struct check_request *r, struct arena *a, struct answer *answer,
+                         struct findings *found, struct err *e)
+{
+    struct session_outcome outcome = {0};
+    result opened =
+        s->has_functional ? sign_in(s, a, answer, &outcome, e) : session_open(s, NULL, a, answer, &outcome, e);
+    answer->host_key = outcome.seen;
+    TRY(opened);
+    return s->session && r->account.n > 0 ? look_at_account(s, r->account, a, found, e) : SUCCESS;
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
     struct server *s = state;
     const struct check_request *r = request;
-    struct session_outcome outcome = {0};
     struct findings found = {.text = ""};
-    TRY(remember(s, r, e));
-    watchdog_start(s->target.address.timeout_s);
-    result done =
-        s->has_functional ? sign_in(s, a, answer, &outcome, e) : session_open(s, NULL, a, answer, &outcome, e);
-    answer->host_key = outcome.seen;
-    TRY(done);
-    if (s->session && str_is_set(r->account) && r->account.n > 0)
-        TRY(look_at_account(s, r->account, a, &found, e));
+    bool is_kept = false, is_lost = false;
+    TRY(remember(s, r, &is_kept, e));
+    answer->host_key = is_kept ? s->target.session_key : (struct host_key){0};
+    if (is_kept)
+        TRY(look_again(s, r, a, &found, &is_lost, e));
+    else
+        watchdog_start(s->target.address.timeout_s);
+    if (!is_kept || is_lost)
+        TRY(look_first(s, r, a, answer, &found, e));
     write_findings(s, &found, answer->writer);
     return SUCCESS;
 }

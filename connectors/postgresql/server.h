@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include "common/made.h"
 #include "common/target.h"
 
 static inline void pg_conn_free(struct pg_conn *c)
@@ -25,6 +26,7 @@ struct server {
     struct pg_login functional;
     PGconn *session;  /* of the functional account; NULL: none */
     struct str token; /* "pid:microseconds" of that session */
+    struct made made;
 };
 
 /* NULL when it can be the name of a role or a database; else the reason. */
@@ -45,6 +47,7 @@ struct check_request {
     struct list host_keys;
     struct check_functional *functional;
     struct str account;
+    bool is_again;
 };
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e);
 

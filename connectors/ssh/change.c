@@ -91,6 +91,17 @@ static RESULT check_password(const struct secret *password, struct err *e)
     return SUCCESS;
 }
 
+static RESULT find_scheme(struct host *h, struct str account, struct arena *a, struct str *ret, struct err *e)
+{
+    struct str field = STR_ABSENT;
+    bool is_checked = str_is_set(h->checked_account) && str_equal(h->checked_account, account);
+    result read = is_checked ? SUCCESS : verifier_read(h, account, a, &field, e);
+    if (!is_ok(read) && strcmp(e->word, "unreadable") != 0)
+        return read;
+    *ret = is_checked ? h->checked_scheme : verifier_scheme(h, field);
+    return SUCCESS;
+}
+
 static RESULT change_by_functional(struct host *h, const struct change_request *r, struct arena *a, struct err *e)
 {
     bool may = true;
@@ -98,11 +109,10 @@ static RESULT change_by_functional(struct host *h, const struct change_request *
         TRY(change_find_way(h, a, &may, e));
     if (h->change_elevation == ELEVATION_DENIED)
         return FAIL_AS(e, UNREACHABLE, "elevation_denied", "the functional account may not set passwords");
-    struct str field = STR_ABSENT, made = STR_ABSENT;
-    result read = verifier_read(h, r->account, a, &field, e);
-    if (!is_ok(read) && strcmp(e->word, "unreadable") != 0)
-        return read;
-    TRY(verifier_make(verifier_scheme(h, field), r->password, a, &made, e));
+    struct str scheme = STR_ABSENT, made = STR_ABSENT;
+    TRY(find_scheme(h, r->account, a, &scheme, e));
+    TRY(verifier_make(scheme, r->password, a, &made, e));
+    made_remember(&h->made, r->account, r->password, made);
     struct str line = arena_printf(a, "%.*s:%.*s\n", STR_ARG(r->account), STR_ARG(made));
     AUTO_COMMAND_OUTPUT output = {0};
     TRY(elevate(h, &h->change_elevation, NULL, h->has_fence ? with_fence : without_fence, line, a, &output, e));

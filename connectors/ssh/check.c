@@ -39,6 +39,8 @@ const struct field check_fields[] = {
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_MAX_POINTS, .keeps_blanks = true,
          .check = account_name_check),
+    TEXT("part", struct check_request, part, .max = 32),
+    FLAG("again", struct check_request, is_again),
     FIELD_END,
 };
 
@@ -59,16 +61,28 @@ void host_forget_session(struct host *h)
     h->read_elevation = h->change_elevation = h->key_elevation = ELEVATION_UNTRIED;
     h->key_account = STR_ABSENT;
     h->has_fence = h->is_sudo_password_wrong = false;
+    h->default_scheme = h->checked_account = h->checked_scheme = STR_ABSENT;
 }
 
-/* A check replaces what an earlier one has left. */
-static RESULT remember(struct host *h, const struct check_request *r, struct err *e)
+static bool is_same_functional(const struct host *h, const struct check_functional *f)
+{
+    const struct ssh_login *known = &h->functional;
+    return f && h->has_functional && str_equal(f->account, known->account) && str_equal(f->elevation, h->elevation) &&
+           secret_equal(f->password, known->password) && secret_equal(f->private_key, known->private_key) &&
+           secret_equal(f->passphrase, known->passphrase);
+}
+
+/* A check replaces what an earlier one has left, but for the session of one that is asked again. */
+static RESULT remember(struct host *h, const struct check_request *r, bool *ret_is_kept, struct err *e)
 {
     const struct check_functional *f = r->functional;
     bool is_same = false;
     if (f && !f->password && !f->private_key)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password or a private key is required");
     TRY(target_keep(&h->target, r->target, &r->host_keys, &is_same, e));
+    *ret_is_kept = r->is_again && is_same && h->session && r->account.n > 0 && is_same_functional(h, f);
+    if (*ret_is_kept)
+        return SUCCESS;
     host_forget_session(h);
     struct arena *a = h->target.arena;
     h->has_functional = f != NULL;
@@ -99,6 +113,7 @@ static RESULT sign_in(struct host *h, struct arena *a, struct err *e)
         return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
                        login_word_text(word));
     h->session = TAKE(s);
+    h->target.session_key = h->seen;
     return SUCCESS;
 }
 
@@ -108,17 +123,24 @@ struct findings {
     const char *text;
 };
 
-static RESULT look_at_account(struct host *h, struct str account, struct arena *a, struct findings *found,
+/* What belongs to the functional account is looked for once in a session, what belongs to the account each time. */
+static RESULT look_at_account(struct host *h, const struct check_request *r, struct arena *a, struct findings *found,
                               struct err *e)
 {
     struct str field = STR_ABSENT;
-    result read = verifier_read(h, account, a, &field, e);
+    h->checked_account = STR_ABSENT;
+    result read = verifier_read(h, r->account, a, &field, e);
     found->can_compare = is_ok(read);
     if (!is_ok(read) && strcmp(e->word, "unreadable") != 0)
         return read;
     found->scheme = verifier_scheme(h, field);
-    TRY(change_find_way(h, a, &found->can_change, e));
-    TRY(authorized_keys_may_write(h, account, a, &found->can_install_keys, e));
+    found->can_change = h->change_elevation != ELEVATION_UNTRIED && h->change_elevation != ELEVATION_DENIED;
+    if (!found->can_change)
+        TRY(change_find_way(h, a, &found->can_change, e));
+    if (!str_equal(r->part, S("password")))
+        TRY(authorized_keys_may_write(h, r->account, a, &found->can_install_keys, e));
+    h->checked_account = arena_str(h->target.arena, r->account);
+    h->checked_scheme = found->scheme;
     if (verifier_is_locked(field))
         found->text = "the account's password is locked; a change unlocks it";
     else if (!found->can_change)
@@ -146,26 +168,46 @@ static void write_findings(const struct host *h, const struct findings *found, s
     json_write_str(w, str_of(found->text));
 }
 
+/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
+static RESULT look_again(struct host *h, const struct check_request *r, struct arena *a, struct findings *found,
+                         bool *ret_is_lost, struct err *e)
+{
+    watchdog_start_half(h->target.address.timeout_s);
+    watchdog_guard(ssh_get_fd(h->session));
+    result done = look_at_account(h, r, a, found, e);
+    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
+    if (!*ret_is_lost)
+        return done;
+    host_forget_session(h);
+    *found = (struct findings){.text = ""};
+    watchdog_go_on(h->target.address.timeout_s);
+    return SUCCESS;
+}
+
+static RESULT look_first(struct host *h, const struct check_request *r, struct arena *a, struct answer *answer,
+                         struct findings *found, struct err *e)
+{
+    AUTOFREE(ssh_session_struct) unused = NULL;
+    result opened = h->has_functional ? sign_in(h, a, e) : session_open(h, S("nobody"), a, &unused, e);
+    answer->host_key = h->seen;
+    TRY(opened);
+    return h->session && r->account.n > 0 ? look_at_account(h, r, a, found, e) : SUCCESS;
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
     struct host *h = state;
     const struct check_request *r = request;
-    TRY(remember(h, r, e));
-    watchdog_start(h->target.address.timeout_s);
     struct findings found = {.text = ""};
-    result done;
-    if (h->has_functional) {
-        done = sign_in(h, a, e);
-    } else {
-        ssh_session s = NULL;
-        done = session_open(h, S("nobody"), a, &s, e);
-        if (is_ok(done))
-            ssh_session_struct_free(s);
-    }
-    answer->host_key = h->seen;
-    TRY(done);
-    if (h->session && str_is_set(r->account) && r->account.n > 0)
-        TRY(look_at_account(h, r->account, a, &found, e));
+    bool is_kept = false, is_lost = false;
+    TRY(remember(h, r, &is_kept, e));
+    answer->host_key = is_kept ? h->target.session_key : (struct host_key){0};
+    if (is_kept)
+        TRY(look_again(h, r, a, &found, &is_lost, e));
+    else
+        watchdog_start(h->target.address.timeout_s);
+    if (!is_kept || is_lost)
+        TRY(look_first(h, r, a, answer, &found, e));
     write_findings(h, &found, answer->writer);
     return SUCCESS;
 }

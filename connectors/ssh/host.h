@@ -3,6 +3,7 @@
 
 #include <libssh/libssh.h>
 
+#include "common/made.h"
 #include "common/target.h"
 
 static inline void ssh_session_struct_free(struct ssh_session_struct *s)
@@ -31,7 +32,10 @@ struct host {
     ssh_session session;  /* of the functional account; NULL: none */
     enum elevation read_elevation, change_elevation, key_elevation;
     bool has_fence, is_sudo_password_wrong;
-    struct str key_account; /* whose key_elevation it is */
+    struct str key_account;                     /* whose key_elevation it is */
+    struct str default_scheme;                  /* for accounts without a hash; absent: not looked up yet */
+    struct str checked_account, checked_scheme; /* what the last check has found; absent: nothing */
+    struct made made;
 };
 
 /* NULL when the name is safe on a command line, in a line of chpasswd and in a rule of sudoers; else the reason. */
@@ -52,7 +56,8 @@ struct check_request {
     struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
-    struct str account;
+    struct str account, part;
+    bool is_again;
 };
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e);
 

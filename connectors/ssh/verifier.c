@@ -69,16 +69,8 @@ RESULT verifier_read(struct host *h, struct str account, struct arena *a, struct
     return SUCCESS;
 }
 
-struct str verifier_scheme(struct host *h, struct str field)
+static struct str scheme_of_login_defs(struct str text)
 {
-    struct str present = verifier_prefix(field);
-    if (str_is_set(present))
-        return present;
-    AUTO_COMMAND_OUTPUT output = {0};
-    const char *command = "env LC_ALL=C grep ENCRYPT_METHOD /etc/login.defs";
-    if (!is_ok(command_run(h->session, command, STR_ABSENT, &output, NULL)) || output.status != 0)
-        return S("$6$");
-    struct str text = buf_str(&output.text);
     while (str_is_set(text)) {
         struct str value = str_trim(str_cut(&text, '\n'));
         if (!str_starts(value, S("ENCRYPT_METHOD")))
@@ -89,6 +81,21 @@ struct str verifier_scheme(struct host *h, struct str field)
                 return str_of(schemes[i].prefix);
     }
     return S("$6$");
+}
+
+struct str verifier_scheme(struct host *h, struct str field)
+{
+    struct str present = verifier_prefix(field);
+    if (str_is_set(present))
+        return present;
+    AUTO_COMMAND_OUTPUT output = {0};
+    const char *command = "env LC_ALL=C grep ENCRYPT_METHOD /etc/login.defs";
+    if (str_is_set(h->default_scheme))
+        return h->default_scheme;
+    if (!is_ok(command_run(h->session, command, STR_ABSENT, &output, NULL)))
+        return S("$6$");
+    h->default_scheme = output.status == 0 ? scheme_of_login_defs(buf_str(&output.text)) : S("$6$");
+    return h->default_scheme;
 }
 
 /* Hash with a setting (a salt with its scheme, or a whole hash); absent when libcrypt cannot. */
