@@ -1,0 +1,163 @@
+"""tests/rotation/test_protocol_page.py: a connector in another language, written from docs/connector-protocol.md alone, in place of the compiled one.
+
+The server of this file is installed with tests/targets/python_connector.py as its only connector. What every kind of target is asked for
+(test_platforms.py) is asked here too, and what goes wrong in the middle.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from connector import Connector
+from platform_fixtures import Account, Postgresql, in_background, is_settled, job_of, state_of, steps_of
+from support import BUILD, TOP, Server, wait_for
+from test_platforms import (  # noqa: F401  (the same questions, of the server and the target of this file)
+    test_a_changed_certificate_key_gets_no_secret, test_a_functional_account_that_sees_no_verifier, test_a_key_is_approved_beforehand,
+    test_a_wrong_functional_password_changes_nothing, test_an_account_that_changes_itself, test_an_account_that_is_not_there_is_told,
+    test_taken_on_tested_and_changed_by_request, test_taken_on_without_a_password_it_gets_one, test_the_functional_account_is_not_changed_with_itself,
+    test_what_somebody_else_changed_is_a_mismatch, test_what_the_targets_rules_refuse_is_told_and_the_old_one_stays)
+from test_platforms_faults import WAITING, Held, test_a_stopped_backend_is_ended_before_anything_is_looked_at  # noqa: F401
+
+PROGRAM = "keyturn-connector-postgresql"
+
+
+@pytest.fixture(scope="module")
+def installed():
+    """A folder with the server and the program in Python, which the connectors' user can reach."""
+    folder = tempfile.mkdtemp(prefix="keyturn-python-")
+    os.chmod(folder, 0o755)
+    shutil.copy2(os.path.join(BUILD, "keyturn"), folder)
+    shutil.copytree(os.path.join(BUILD, "web"), os.path.join(folder, "web"))
+    targets = pathlib.Path(TOP, "tests", "targets")
+    shutil.copy(targets / "python_postgresql.py", folder)
+    shutil.copy(targets / "python_connector.py", os.path.join(folder, PROGRAM))
+    os.chmod(os.path.join(folder, PROGRAM), 0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def server(installed, tmp_path_factory):
+    server = Server(directory=str(tmp_path_factory.mktemp("server")), program=os.path.join(installed, "keyturn"))
+    server.start()
+    yield server
+    server.stop()
+    report = server.audit_is_intact()
+    assert report.returncode == 0, report.stdout + report.stderr
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    with Postgresql(tmp_path_factory.mktemp("postgresql")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def postgresql(target):
+    return target
+
+
+def connectors(server):
+    """The processes of this server that run the program, with what the kernel says of each."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if len(words) > 2 and words[2] == os.path.join(os.path.dirname(server.program), PROGRAM).encode():
+                found[int(entry.name)] = words[0]
+        except OSError:
+            continue
+    return found
+
+
+def test_what_runs_is_the_program_in_python_shut_in_as_the_page_says(server, ps, target):
+    account = Account(ps, target, "u3")
+    held = Held(target.running, "u3")
+    try:
+        with in_background(account.put, "In-Python-31!") as put:
+            wait_for(lambda: target.running.psql(WAITING))
+            (pid, interpreter), = connectors(server).items()
+            process = pathlib.Path(f"/proc/{pid}")
+            status, limits = (process / "status").read_text(), (process / "limits").read_text()
+            environment = (process / "environ").read_bytes()
+            held.release()
+            assert put.result().status_code == 204
+    finally:
+        held.release()
+    assert interpreter == b"/usr/bin/python3"
+    assert environment == b"LC_ALL=C\0PATH=/usr/bin:/bin\0"
+    assert "Uid:\t0" not in status and "Max file size             0 " in limits and "Max core file size        0 " in limits
+    assert account.is_live()
+
+
+def test_a_role_that_may_not_log_in_is_proved_by_its_verifier(ps, admin, target):
+    account = Account(ps, target, "nolog")
+    assert account.put("Never-Logs-In-1!").status_code == 204
+    assert account.is_live() and state_of(admin, account)["proof"] == "compare"
+
+
+def test_a_connector_that_dies_in_the_middle_is_looked_after(server, ps, admin, target):
+    """The change waits for a lock on the target while its connector is killed: nobody knows. Its session is ended first, then it is found out."""
+    account = Account(ps, target, "u4", first="Known-Start-41!")
+    target.set_password("u4", "Known-Start-41!")
+    assert account.put("Before-Death-41!").status_code == 204
+    held = Held(target.running, "u4")
+    try:
+        with in_background(account.put, "After-Death-42!") as put:
+            wait_for(lambda: target.running.psql(WAITING))
+            for pid in connectors(server):
+                os.kill(pid, signal.SIGKILL)
+            held.release()
+            assert put.result().status_code in (204, 409)
+    finally:
+        held.release()
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    steps = [(step["step"], step["ok"]) for step in steps_of(admin, account)]
+    assert ("fenced", True) in steps and job_of(admin, account)["state"] == "done", steps
+    assert account.password() == "After-Death-42!" and account.is_live() and account.test() is True
+    target.running.wait_for_no_session()
+
+
+# -- the line, without a server
+
+
+class Alone(Connector):
+    """The program as the server starts it, but by hand."""
+
+    def __init__(self, installed):
+        ours, theirs = socket.socketpair()
+        self.process = subprocess.Popen(["/bin/bash", "-c", f'exec 3<&{theirs.fileno()}; exec "$0"', os.path.join(installed, PROGRAM)], pass_fds=[theirs.fileno()],
+                                        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        theirs.close()
+        self.line, self.reader, self.last_id, self.heard = ours, ours.makefile("rb"), 0, []
+        self.line.settimeout(60)
+
+
+@pytest.fixture
+def alone(installed):
+    running = Alone(installed)
+    yield running
+    status, problems = running.end()
+    assert (status, problems) == (0, b"")
+
+
+@pytest.mark.parametrize("line", [b"\n", b"{}\n", b"[]\n", b"{\"id\":1}\n", b"\xff\xfe\n", b"{\"id\":\"x\",\"op\":\"hello\"}\n", b"[" * 60000 + b"\n",
+                                  b"{\"id\":1,\"op\":\"nothing\"}\n", b"{\"id\":1,\"op\":\"check\"}\n", b"{\"id\":1,\"op\":\"hello\",\"protocol\":2}\n",
+                                  b"{\"id\":1,\"op\":\"login\",\"account\":\"u1\",\"password\":\"x\"}\n"])
+def test_lines_that_make_no_sense(alone, line):
+    assert alone.call("login", account="u1", password="x")["code"] == "bad_request"
+    assert alone.call("hello", protocol=1)["connector"] == "postgresql"
+    alone.send_line(line)
+    answer = alone.answer()
+    assert (answer["ok"], answer["code"]) == (False, "bad_request")
+
+
+def test_bye_ends_it(alone):
+    assert alone.call("hello", protocol=1)["ok"]
+    alone.send("bye")
+    assert alone.answer() is None and alone.process.wait(5) == 0
