@@ -20,6 +20,7 @@ RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 HOSTS = int(os.environ.get("BENCH_HOSTS", "20"))
 ACCOUNTS = int(os.environ.get("BENCH_ACCOUNTS", "1000"))
 LANES = {1: 12, 8: 48}  # accounts of a run
+ONLY = os.environ.get("BENCH_KINDS", "").split()
 WAIT_S = 3600
 
 Run = collections.namedtuple("Run", "per_second ours_us connectors_us")
@@ -35,15 +36,16 @@ class Lane(threading.Thread):
         super().__init__()
         self.target, self.accounts, self.problem = target, accounts, None
         self.connector = Connector(target.kind)
-        checked = self.connector.call("check", target=target.address(), host_keys=target.host_keys(), functional=target.functional(), account=accounts[0])
+        checked = self.connector.call("check", target=target.address(), host_keys=target.host_keys(), functional=target.functional(), **target.account(accounts[0]))
         if not checked["ok"] or not checked["can_change"]:
             raise SystemExit(f"{target.kind}: {checked}")
 
     def run(self):
         for account in self.accounts:
-            password = secrets.token_urlsafe(18)
-            changed = self.connector.call("change", account=account, part="password", password=password)
-            entered = self.connector.call("login", account=account, password=password) if changed["ok"] else None
+            password = "Aa1-" + secrets.token_urlsafe(18)  # of every class that a server may want
+            who = self.target.account(account)
+            changed = self.connector.call("change", **who, part="password", password=password)
+            entered = self.connector.call("login", **who, password=password) if changed["ok"] else None
             if not entered or entered.get("result") != "accepted":
                 self.problem = (changed, entered)
                 return
@@ -86,9 +88,9 @@ class House:
         self.launcher = next(pid for pid in children if open(f"/proc/{pid}/comm").read().strip() == "keyturn-launch")
 
     def take_on(self, target, count, port=None):
-        system = target.take_on(self.ps, port)
+        system = target.take_on(self.ps, **({"port": port} if port else {}))
         for name in target.names("v", count):
-            body = {"AccountName": name, "Password": target.first_password, "AutoManagementFlag": True}
+            body = dict(target.body(name), Password=target.first_password, AutoManagementFlag=True)
             ok(self.ps.post(f"/ManagedSystems/{system}/ManagedAccounts", body), 201)
         self.systems[system] = count
         return system
@@ -99,8 +101,12 @@ class House:
             return db.execute(statement).fetchall()
 
     def cpu(self):
-        """Ours (server and launcher), and that of the connectors that have ended."""
-        return cpu_of(self.server.process.pid) + cpu_of(self.launcher), cpu_of(self.launcher, True)
+        """Ours (server and launcher), and that of the connectors, those that have ended and those that are kept."""
+        connectors = cpu_of(self.launcher, True)
+        for pid in open(f"/proc/{self.launcher}/task/{self.launcher}/children").read().split():
+            with contextlib.suppress(OSError):
+                connectors += cpu_of(pid)
+        return cpu_of(self.server.process.pid) + cpu_of(self.launcher), connectors
 
     def queue(self, systems):
         for system in systems:
@@ -227,6 +233,8 @@ def main():
     print(f"{'':12} {'lanes':>5} {'accounts':>9} {'bare/s':>11} {'bare ms each':>12} {'ours/s':>11} {'ours : bare':>12} {'(of the runs)':>12} {'our CPU µs':>12} {'connectors µs':>14}   bar")
     with fresh_folder() as folder:
         for kind, make in KINDS.items():
+            if ONLY and kind not in ONLY:
+                continue
             if not os.path.exists(os.path.join(os.path.dirname(KEYTURN), f"keyturn-connector-{kind}")):
                 continue
             with make(os.path.join(folder, kind), HOSTS if kind == "ssh" else 4, max(ACCOUNTS // HOSTS, max(LANES.values()))) as targets:

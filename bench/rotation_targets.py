@@ -10,6 +10,7 @@ import time
 
 import measure  # noqa: F401: the search path
 
+import rotation_platforms
 from conftest import take_on_host
 from ssh_host import PASSWORDS, SshHost
 
@@ -42,6 +43,12 @@ done
     def names(self, purpose, count):
         return (f"{purpose}{i + 1}" for i in range(count))
 
+    def account(self, name):
+        return {"account": name}
+
+    def body(self, name):
+        return {"AccountName": name}
+
     def address(self):
         return {"name": "bench", "address": "127.0.0.1", "port": self.host.port, "timeout_s": 20}
 
@@ -70,7 +77,7 @@ def ssh_hosts(folder, hosts, accounts):
 
 
 # kind: a context manager that gives systems of it, from (folder, how many, accounts of each)
-KINDS = {"ssh": ssh_hosts}
+KINDS = {"ssh": ssh_hosts, **rotation_platforms.KINDS}
 
 
 class Blackhole:

@@ -95,7 +95,7 @@ class Mariadb(Platform):
     passwords, blind = mariadb_server.PASSWORDS, "blind"
 
     def __init__(self, folder):
-        self.running = mariadb_server.MariadbServer(folder / "server", policy=True).start()
+        self.running = mariadb_server.MariadbServer(folder / "server", policy=True, options={"simple-password-check-other-characters": 0}).start()  # as Keyturn's default rule
 
     def place(self):
         return {"InstanceName": "orders"}
