@@ -23,6 +23,7 @@ const struct field check_fields[] = {
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
     TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true,
          .check = account_name_check),
+    FLAG("again", struct check_request, is_again),
     FIELD_END,
 };
 
@@ -35,12 +36,22 @@ void server_forget_session(struct server *s)
     s->fence_token = S("");
 }
 
-/* A check replaces what an earlier one has left. */
-static RESULT remember(struct server *s, const struct check_request *r, struct err *e)
+static bool is_same_functional(const struct server *s, const struct check_functional *f)
+{
+    return f && s->has_functional && str_equal(account_name_split(f->account).user, s->functional_user) &&
+           secret_equal(f->password, s->functional_password);
+}
+
+/* A check replaces what an earlier one has left, but for the session of one that is asked again. */
+static RESULT remember(struct server *s, const struct check_request *r, bool *ret_is_kept, struct err *e)
 {
     bool is_same = false;
     TRY(target_keep(&s->target, r->target, &r->host_keys, &is_same, e));
     s->found_name = STR_ABSENT;
+    *ret_is_kept = r->is_again && is_same && s->session && r->account.n > 0 && is_same_functional(s, r->functional);
+    if (*ret_is_kept)
+        return SUCCESS;
+    server_forget_session(s);
     s->has_functional = r->functional != NULL;
     if (!r->functional)
         return SUCCESS;
@@ -91,6 +102,7 @@ static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, 
     if (word != LOGIN_ACCEPTED)
         return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
                        login_word_text(word));
+    s->target.session_key = s->seen;
     done = look_at_session(s, a, e);
     if (is_ok(done))
         return SUCCESS;
@@ -153,21 +165,48 @@ static void write_findings(const struct server *s, const struct findings *found,
     json_write_str(w, str_of(found->text));
 }
 
+/* Through the session that is there. *ret_is_lost: it has ended meanwhile, which a killed one says by an error of the
+ * server's; nothing that changes anything was sent. */
+static RESULT look_again(struct server *s, const struct check_request *r, struct arena *a, struct findings *found,
+                         bool *ret_is_lost, struct err *e)
+{
+    watchdog_start_half(s->target.address.timeout_s);
+    watchdog_guard(mysql_get_socket(s->session));
+    result done = look_at_account(s, r->account, a, found, e);
+    *ret_is_lost = done.code == UNREACHABLE && strcmp(e->word, "unreadable") != 0;
+    if (!*ret_is_lost)
+        return done;
+    server_forget_session(s);
+    *found = (struct findings){.scheme = "", .text = ""};
+    watchdog_go_on(s->target.address.timeout_s);
+    return SUCCESS;
+}
+
+static RESULT look_first(struct server *s, const struct check_request *r, struct arena *a, struct answer *answer,
+                         struct findings *found, struct err *e)
+{
+    result opened = probe_run(s, a, answer, e);
+    if (is_ok(opened) && s->has_functional)
+        opened = sign_in(s, a, answer, e);
+    answer->host_key = s->seen;
+    TRY(opened);
+    return s->session && r->account.n > 0 ? look_at_account(s, r->account, a, found, e) : SUCCESS;
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
     struct server *s = state;
     const struct check_request *r = request;
-    watchdog_start(r->target->timeout_s);
-    server_forget_session(s);
-    TRY(remember(s, r, e));
     struct findings found = {.scheme = "", .text = ""};
-    result done = probe_run(s, a, answer, e);
-    if (is_ok(done) && s->has_functional)
-        done = sign_in(s, a, answer, e);
-    answer->host_key = s->seen;
-    TRY(done);
-    if (s->session && str_is_set(r->account) && r->account.n > 0)
-        TRY(look_at_account(s, r->account, a, &found, e));
+    bool is_kept = false, is_lost = false;
+    TRY(remember(s, r, &is_kept, e));
+    answer->host_key = is_kept ? s->target.session_key : (struct host_key){0};
+    if (is_kept)
+        TRY(look_again(s, r, a, &found, &is_lost, e));
+    else
+        watchdog_start(s->target.address.timeout_s);
+    if (!is_kept || is_lost)
+        TRY(look_first(s, r, a, answer, &found, e));
     write_findings(s, &found, answer->writer);
     return SUCCESS;
 }

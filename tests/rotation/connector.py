@@ -60,6 +60,11 @@ class Connector:
         _, problems = self.process.communicate(timeout=20)
         return self.process.returncode, problems
 
+    def sockets(self):
+        """The sockets that it holds, by their inodes: a connection that is kept stays the same one."""
+        links = (os.readlink(entry) for entry in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir())
+        return {link for link in links if link.startswith("socket:")}
+
     def cpu_ns(self):
         """The CPU time that its one thread has had so far."""
         return int(pathlib.Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0])
