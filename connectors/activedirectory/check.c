@@ -1,4 +1,6 @@
 /* activedirectory/check.c: connect, compare the key, sign in, and find out what the functional account may do. */
+#include <string.h>
+
 #include "activedirectory/account.h"
 #include "activedirectory/domain.h"
 #include "common/watchdog.h"
@@ -21,8 +23,15 @@ const struct field check_fields[] = {
          .check = account_name_check),
     TEXT("dn", struct check_request, dn, .max = DN_MAX_POINTS, .or_text = "", .keeps_blanks = true,
          .check = plain_text_check),
+    FLAG("again", struct check_request, is_again),
     FIELD_END,
 };
+
+static bool is_same_functional(const struct domain *d, const struct check_functional *f)
+{
+    return f && d->has_functional && str_equal(f->account, d->functional.account) &&
+           secret_equal(f->password, d->functional.password);
+}
 
 static void remember_functional(struct domain *d, const struct check_functional *f)
 {
@@ -32,13 +41,17 @@ static void remember_functional(struct domain *d, const struct check_functional 
                                                   secret_copy(d->target.arena, f->password)};
 }
 
-/* A check replaces what an earlier one has left. */
-static RESULT remember(struct domain *d, const struct check_request *r, struct err *e)
+/* A check replaces what an earlier one has left, but for the session of one that is asked again. */
+static RESULT remember(struct domain *d, const struct check_request *r, bool *ret_is_kept, struct err *e)
 {
     bool is_same = false;
     if (r->functional)
         TRY(password_check(r->functional->password, "functional.password", e));
     TRY(target_keep(&d->target, r->target, &r->host_keys, &is_same, e));
+    *ret_is_kept = r->is_again && is_same && directory_is_open(&d->session) && r->account.n > 0 &&
+                   is_same_functional(d, r->functional);
+    if (*ret_is_kept)
+        return SUCCESS;
     directory_close(&d->session);
     remember_functional(d, r->functional);
     return SUCCESS;
@@ -120,22 +133,50 @@ static void write_findings(const struct findings *found, struct json_writer *w)
     json_write_str(w, found->text);
 }
 
+/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
+static RESULT look_again(struct domain *d, const struct check_request *r, struct arena *a, struct findings *found,
+                         bool *ret_is_lost, struct err *e)
+{
+    watchdog_start_half(d->target.address.timeout_s);
+    result done = look_at_account(d, r, a, found, e);
+    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
+    if (!*ret_is_lost)
+        return done;
+    directory_close(&d->session);
+    *found = (struct findings){.text = S("")};
+    watchdog_go_on(d->target.address.timeout_s);
+    return SUCCESS;
+}
+
+static RESULT look_first(struct domain *d, const struct check_request *r, struct arena *a, struct answer *answer,
+                         struct findings *found, struct err *e)
+{
+    AUTO_DIRECTORY directory = {0};
+    answer->host_key = (struct host_key){0};
+    TRY(directory_open(&d->target, d->target.arena, &directory, answer, e));
+    if (!d->has_functional)
+        return SUCCESS;
+    TRY(sign_in(d, &directory, a, e));
+    d->session = directory;
+    d->target.session_key = answer->host_key;
+    directory = (struct directory){0};
+    return r->account.n > 0 ? look_at_account(d, r, a, found, e) : SUCCESS;
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
     struct domain *d = state;
     const struct check_request *r = request;
-    TRY(remember(d, r, e));
-    watchdog_start(d->target.address.timeout_s);
-    AUTO_DIRECTORY directory = {0};
-    TRY(directory_open(&d->target, d->target.arena, &directory, answer, e));
     struct findings found = {.text = S("")};
-    if (d->has_functional) {
-        TRY(sign_in(d, &directory, a, e));
-        d->session = directory;
-        directory = (struct directory){0};
-        if (r->account.n > 0)
-            TRY(look_at_account(d, r, a, &found, e));
-    }
+    bool is_kept = false, is_lost = false;
+    TRY(remember(d, r, &is_kept, e));
+    answer->host_key = is_kept ? d->target.session_key : (struct host_key){0};
+    if (is_kept)
+        TRY(look_again(d, r, a, &found, &is_lost, e));
+    else
+        watchdog_start(d->target.address.timeout_s);
+    if (!is_kept || is_lost)
+        TRY(look_first(d, r, a, answer, &found, e));
     write_findings(&found, answer->writer);
     return SUCCESS;
 }

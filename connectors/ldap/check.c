@@ -54,6 +54,7 @@ const struct field check_fields[] = {
     TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true,
          .check = account_name_check),
     TEXT("dn", struct check_request, dn, .max = DN_POINTS_MAX, .keeps_blanks = true, .check = account_dn_check),
+    FLAG("again", struct check_request, is_again),
     FIELD_END,
 };
 
@@ -75,13 +76,22 @@ result directory_use_session(struct directory *d, struct err *e)
     return SUCCESS;
 }
 
-/* A check replaces what an earlier one has left. */
-static RESULT remember(struct directory *d, const struct check_request *r, struct err *e)
+static bool is_same_functional(const struct directory *d, const struct check_functional *f)
+{
+    return f && d->has_functional && str_equal(f->account, d->functional_account) &&
+           secret_equal(f->password, d->functional_password);
+}
+
+/* A check replaces what an earlier one has left, but for the session of one that is asked again. */
+static RESULT remember(struct directory *d, const struct check_request *r, bool *ret_is_kept, struct err *e)
 {
     bool is_same = false;
     if (r->functional && secret_length(r->functional->password) == 0)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password is required");
     TRY(target_keep(&d->target, r->target, &r->host_keys, &is_same, e));
+    *ret_is_kept = r->is_again && is_same && d->session && r->account.n > 0 && is_same_functional(d, r->functional);
+    if (*ret_is_kept)
+        return SUCCESS;
     directory_forget_session(d);
     d->has_functional = r->functional != NULL;
     if (r->functional) {
@@ -128,6 +138,8 @@ static RESULT sign_in(struct directory *d, struct arena *a, struct answer *answe
         return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
                        login_word_text(word));
     d->session = TAKE(ld);
+    d->target.session_key = (struct host_key){arena_str(d->target.arena, answer->host_key.type),
+                                              arena_str(d->target.arena, answer->host_key.sha256)};
     return SUCCESS;
 }
 
@@ -195,16 +207,41 @@ static void write_findings(const struct findings *found, struct arena *a, struct
     json_write_str(w, text_printable(a, found->text, TEXT_MAX));
 }
 
+/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
+static RESULT look_again(struct directory *d, const struct check_request *r, struct arena *a, struct findings *found,
+                         bool *ret_is_lost, struct err *e)
+{
+    watchdog_start_half(d->target.address.timeout_s);
+    result done = directory_use_session(d, e);
+    if (is_ok(done))
+        done = look_at_account(d, r, a, found, e);
+    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
+    if (!*ret_is_lost)
+        return done;
+    directory_forget_session(d);
+    *found = (struct findings){.scheme = S(""), .text = S("")};
+    watchdog_go_on(d->target.address.timeout_s);
+    return SUCCESS;
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
     struct directory *d = state;
     const struct check_request *r = request;
     struct findings found = {.scheme = S(""), .text = S("")};
-    TRY(remember(d, r, e));
-    watchdog_start(d->target.address.timeout_s);
-    TRY(sign_in(d, a, answer, e));
-    if (d->session && r->account.n > 0)
-        TRY(look_at_account(d, r, a, &found, e));
+    bool is_kept = false, is_lost = false;
+    TRY(remember(d, r, &is_kept, e));
+    answer->host_key = is_kept ? d->target.session_key : (struct host_key){0};
+    if (is_kept)
+        TRY(look_again(d, r, a, &found, &is_lost, e));
+    else
+        watchdog_start(d->target.address.timeout_s);
+    if (!is_kept || is_lost) {
+        answer->host_key = (struct host_key){0};
+        TRY(sign_in(d, a, answer, e));
+        if (d->session && r->account.n > 0)
+            TRY(look_at_account(d, r, a, &found, e));
+    }
     write_findings(&found, a, answer->writer);
     return SUCCESS;
 }

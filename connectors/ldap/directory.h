@@ -36,6 +36,7 @@ struct check_request {
     struct list host_keys;
     struct check_functional *functional;
     struct str account, dn;
+    bool is_again;
 };
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e);
 
