@@ -90,17 +90,17 @@ static result seal_part(const struct keyring *keys, struct place at, const struc
 }
 
 /* The row's id is part of what is sealed, so the row comes first; both stand or fall with the transaction. */
-static result store_secret(struct db *db, struct arena *a, const struct keyring *keys, int64_t id,
+static result store_secret(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, int64_t version,
                            const struct functional_secret *secret, struct err *e)
 {
     struct str password, private_key, passphrase;
-    TRY(seal_part(keys, part_place("password", id, 1), secret->password, a, &password, e));
-    TRY(seal_part(keys, part_place("private_key", id, 1), secret->private_key, a, &private_key, e));
-    TRY(seal_part(keys, part_place("passphrase", id, 1), secret->passphrase, a, &passphrase, e));
+    TRY(seal_part(keys, part_place("password", id, version), secret->password, a, &password, e));
+    TRY(seal_part(keys, part_place("private_key", id, version), secret->private_key, a, &private_key, e));
+    TRY(seal_part(keys, part_place("passphrase", id, version), secret->passphrase, a, &passphrase, e));
     TRY(db_run(db,
-               SQL("UPDATE functional_accounts SET secret_version = 1, password = $2, private_key = $3, "
+               SQL("UPDATE functional_accounts SET secret_version = $5, password = $2, private_key = $3, "
                    "passphrase = $4 WHERE id = $1",
-                   P_INT(id), P_BLOB(password), P_BLOB(private_key), P_BLOB(passphrase)),
+                   P_INT(id), P_BLOB(password), P_BLOB(private_key), P_BLOB(passphrase), P_INT(version)),
                e));
     struct functional_secret stored;
     TRY(functional_open(db, a, keys, id, &stored, e));
@@ -108,6 +108,17 @@ static result store_secret(struct db *db, struct arena *a, const struct keyring 
         !secret_equal(stored.passphrase, secret->passphrase))
         return FAIL(e, INTERNAL, "the secret of functional account %" PRId64 " reads back differently", id);
     return SUCCESS;
+}
+
+result functional_turn(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, struct secret *password,
+                       struct err *e)
+{
+    struct functional_account f;
+    struct functional_secret secret;
+    TRY(functional_get(db, a, id, &f, e));
+    TRY(functional_open(db, a, keys, id, &secret, e));
+    secret.password = password;
+    return store_secret(db, a, keys, id, f.secret_version + 1, &secret, e);
 }
 
 /* ---- making and deleting ---- */
@@ -172,7 +183,7 @@ result functional_create(struct db *db, struct arena *a, const struct keyring *k
     if (r.n == 0)
         return name_taken("A Functional Account", w.display_name, e);
     int64_t id = row_int(&r, 0, 0);
-    TRY(store_secret(db, a, keys, id,
+    TRY(store_secret(db, a, keys, id, 1,
                      &(struct functional_secret){.password = secret_copy(a, given(secret->password)),
                                                  .private_key = secret_copy(a, given(secret->private_key)),
                                                  .passphrase = secret_copy(a, given(secret->passphrase))},

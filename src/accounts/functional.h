@@ -21,5 +21,8 @@ RESULT functional_create(struct db *db, struct arena *a, const struct keyring *k
                          struct err *e); /* INVALID by platform rules, CONFLICT duplicate */
 RESULT functional_delete(struct db *db, struct arena *a, int64_t id,
                          struct err *e); /* INVALID (400) while referenced */
+/* Its password becomes this one; keys stay. Sealed anew and read back. */
+RESULT functional_turn(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, struct secret *password,
+                       struct err *e);
 RESULT functional_open(struct db *db, struct arena *a, const struct keyring *keys, int64_t id,
                        struct functional_secret *ret, struct err *e);

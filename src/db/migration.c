@@ -14,9 +14,10 @@
 EMBED(migration_0001, "0001.sql");
 EMBED(migration_0002, "0002.sql");
 EMBED(migration_0003, "0003.sql");
+EMBED(migration_0004, "0004.sql");
 
 /* Number n stands at n - 1. */
-static const char *const migrations[] = {migration_0001, migration_0002, migration_0003};
+static const char *const migrations[] = {migration_0001, migration_0002, migration_0003, migration_0004};
 enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };
 
 /* ---- translation ---- */

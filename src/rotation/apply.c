@@ -4,7 +4,6 @@
 #include "audit/audit.h"
 #include "rotation/engine.h"
 #include "rotation/keepsake.h"
-#include "rotation/principal.h"
 #include "rotation/told.h"
 
 /* By the kind of connector; the last one is for those that nothing can be compared with. */
@@ -92,6 +91,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     if (t->job.sent_at == 0 || t->is_told)
         TRY(engine_must_run(db, t->arena, e));
     TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, e));
+    TRY(own_let_apply(db, t, e));
     TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "checked", true, t->check.text, clock_now(), e));
     return job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e);
@@ -191,12 +191,26 @@ static result not_entered(struct attempt *t, bool was_sent, const struct err *wh
     return settle_refused(t, why, e);
 }
 
+static bool is_not_entered(const struct err *why)
+{
+    return attempt_has_word(why, "link_broken") || attempt_has_word(why, ENGINE_STOPPED) ||
+           attempt_has_word(why, "functional_shared");
+}
+
+/* The session that has made the change still holds the old password; from here on the new one signs in. */
+static result prove_candidate(struct attempt *t, enum seen *ret, struct err *e)
+{
+    if (t->own.functional_id && t->functional.is_set)
+        TRY(own_connect(t, OWN_NEW, e));
+    return probe_candidate(t, ret, e);
+}
+
 result apply_candidate(struct attempt *t, struct err *e)
 {
     struct err why = {0};
     bool was_sent = t->job.sent_at > 0;
     result entered = attempt_write(t, write_applying, &why);
-    if (!is_ok(entered) && (attempt_has_word(&why, "link_broken") || attempt_has_word(&why, ENGINE_STOPPED)))
+    if (!is_ok(entered) && is_not_entered(&why))
         return not_entered(t, was_sent, &why, e);
     if (!is_ok(entered)) {
         *e = why;
@@ -215,7 +229,7 @@ result apply_candidate(struct attempt *t, struct err *e)
     t->acknowledged_at = clock_monotonic();
     TRY(attempt_write(t, write_verifying, e));
     enum seen seen;
-    result probed = probe_candidate(t, &seen, &why);
+    result probed = prove_candidate(t, &seen, &why);
     if (is_ok(probed) && seen == SEEN_LIVE)
         return settle_proved(t, e);
     TRY(probe_pay_back(t, e));
@@ -312,9 +326,9 @@ static result preflight(struct attempt *t, struct err *e)
 {
     if (!t->functional.is_set && !t->account.use_own_credentials)
         return FAIL_AS(e, REFUSED, "functional_missing", "the managed system has no functional account");
-    if (t->functional.is_set &&
-        principal_is_functional(t->arena, &t->who, t->functional.account, t->account.platform_id))
-        return FAIL_AS(e, REFUSED, "functional_self", "this account is the system's own functional account");
+    struct err shared;
+    if (!is_ok(own_check_alone(&t->own, &shared)))
+        return FAIL_AS(e, REFUSED, "functional_shared", "%s", shared.text);
     if (!t->job.version)
         TRY(make_candidate(t, e));
     TRY(attempt_connect(t, e));

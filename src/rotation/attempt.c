@@ -35,6 +35,7 @@ result attempt_write(struct attempt *t, result (*run)(struct db *db, void *attem
 result attempt_load_functional(struct attempt *t, struct err *e)
 {
     t->functional.is_set = false;
+    TRY(own_budget_row(t->db, t->arena, &t->system, &t->functional_budget, e));
     if (t->account.use_own_credentials || !t->system.functional_account_id.is_set)
         return SUCCESS;
     struct functional_account f;
@@ -79,11 +80,20 @@ static result load_all(struct attempt *t, struct err *e)
     TRY(account_get(t->db, t->arena, t->job.account_id, clock_now(), &t->account, e));
     TRY(system_get(t->db, t->arena, t->account.system_id, &t->system, e));
     TRY(attempt_load_functional(t, e));
+    if (!str_equal(t->job.kind, S("push")))
+        TRY(own_find(t->db, t->arena, &t->account, &t->own, e));
     t->who = principal_of_account(&t->account);
     t->proof = proof_of(t->account.proof);
     t->has_password_part = str_find(t->job.parts, S("password")) >= 0;
     t->has_key_part = str_find(t->job.parts, S("key")) >= 0;
-    return attempt_open_versions(t, e);
+    TRY(attempt_open_versions(t, e));
+    /* Whatever the account's versions say: the old one is what the vault signs in with. */
+    if (t->own.functional_id && t->functional.is_set) {
+        t->own_present = t->functional.secret.password;
+        if (str_equal(t->job.kind, S("change")))
+            t->current.password = t->own_present;
+    }
+    return SUCCESS;
 }
 
 result attempt_load(struct attempt *t, struct err *e)
@@ -96,16 +106,10 @@ result attempt_load(struct attempt *t, struct err *e)
 
 /* ---- the way to the target ---- */
 
-/* A row of its own among the budgets: a refused sign-in of the functional account on this system. */
-static int64_t functional_budget(const struct attempt *t)
-{
-    return -t->system.id;
-}
-
 static result note_functional_denied(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
-    result spent = budget_spend(db, t->arena, functional_budget(t), clock_now(), e);
+    result spent = budget_spend(db, t->arena, t->functional_budget, clock_now(), e);
     return spent.code == BUSY ? SUCCESS : spent;
 }
 
@@ -115,7 +119,7 @@ static result check_functional_budget(struct db *db, struct attempt *t, struct e
     struct login_budget b;
     if (!t->functional.is_set || !t->functional.secret.password)
         return SUCCESS;
-    TRY(budget_get(db, t->arena, functional_budget(t), clock_now(), &b, e));
+    TRY(budget_get(db, t->arena, t->functional_budget, clock_now(), &b, e));
     if (b.left > 0)
         return SUCCESS;
     struct civil c = time_to_civil(b.until);
@@ -126,7 +130,9 @@ static result check_functional_budget(struct db *db, struct attempt *t, struct e
 static result note_hand_over(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
-    TRY(check_functional_budget(db, t, e));
+    TRY(own_let_hand_over(db, t, e));
+    TRY(t->is_guessing ? budget_spend(db, t->arena, t->functional_budget, clock_now(), e)
+                       : check_functional_budget(db, t, e));
     struct audit_object object = {
         "account", t->account.id,
         arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->account.system_name), STR_ARG(t->account.name))};
@@ -253,6 +259,7 @@ result attempt_connect(struct attempt *t, struct err *e)
     size_t known = 0;
     TRY(find_target(t, e));
     TRY(attempt_write(t, note_hand_over, e));
+    t->has_spent = t->is_guessing;
     result r = check_with_known_keys(t, &known, e);
     if (!is_ok(r) && attempt_has_word(e, "host_key_unknown") && known == 0 && t->check.host_key.sha256.n) {
         if (t->system.ssh_key_enforcement == 2)
@@ -261,7 +268,7 @@ result attempt_connect(struct attempt *t, struct err *e)
     }
     if (is_ok(r))
         return r;
-    if (attempt_has_word(e, "functional_denied") && t->functional.secret.password) {
+    if (attempt_has_word(e, "functional_denied") && t->functional.secret.password && !t->is_guessing) {
         struct err denied = *e;
         TRY(attempt_write(t, note_functional_denied, e));
         *e = denied;

@@ -8,6 +8,7 @@
 #include "base/scope.h"
 #include "rotation/change.h"
 #include "rotation/line.h"
+#include "rotation/own.h"
 #include "rotation/rotation.h"
 #include "rotation/turn.h"
 
@@ -25,8 +26,14 @@ struct attempt {
     struct managed_system system;
     struct target_account who; /* the account, as the target calls it */
     struct functional_login functional;
-    struct login_secret current, candidate; /* opened from the store: what is sent is what was read back */
-    struct str candidate_public;            /* of the candidate's key */
+    int64_t functional_budget;  /* its row among the budgets */
+    struct own own;             /* is the account that very one? */
+    struct secret *own_present; /* then: its password as it was loaded */
+    bool is_guessing;           /* its password may be the wrong one, so a failed login is spent before */
+    struct str waits_for;       /* why it is to be tried again, with OWN_WAITS */
+    bool has_spent, is_refunded, was_both_denied; /* of the last own_connect */
+    struct login_secret current, candidate;       /* opened from the store: what is sent is what was read back */
+    struct str candidate_public;                  /* of the candidate's key */
     bool has_password_part, has_key_part;
     bool is_told; /* a person has told the engine to run this job once more (run_told.c) */
     struct target_address target;

@@ -1,11 +1,11 @@
 /* rotation/change.c: what a caller may ask of an account, in his transaction: states, candidates, jobs. */
 #include "rotation/change.h"
 
-#include "accounts/functional.h"
 #include "accounts/password_rule.h"
 #include "audit/audit.h"
 #include "rotation/engine.h"
 #include "rotation/link.h"
+#include "rotation/own.h"
 #include "rotation/synced.h"
 #include "rotation/turn.h"
 
@@ -69,20 +69,21 @@ static result check_key(const struct asked *q, struct err *e)
 static result check_reachable(struct db *db, struct arena *a, const struct managed_account *account,
                               const struct managed_system *system, struct err *e)
 {
+    struct own own;
+    struct err shared;
     const struct platform *p = platform_by_id(system->platform_id);
     if (!p || !p->connector)
         return FAIL(e, INVALID,
                     "Credential not changed: there is no connector for this platform yet; use UpdateSystem=false");
+    TRY(own_find(db, a, account, &own, e));
+    if (!is_ok(own_check_alone(&own, &shared)))
+        return FAIL(e, INVALID, "Credential not changed: %s", shared.text);
     if (account->use_own_credentials)
         return SUCCESS;
     if (!system->functional_account_id.is_set)
         return FAIL(e, INVALID,
                     "Credential not changed: the managed system has no FunctionalAccountID, and the account has no "
                     "UseOwnCredentials");
-    struct functional_account f;
-    TRY(functional_get(db, a, system->functional_account_id.value, &f, e));
-    if (str_equal(f.account_name, account->name))
-        return FAIL(e, INVALID, "Credential not changed: this account is the system's own functional account");
     return SUCCESS;
 }
 

@@ -3,6 +3,7 @@
 #include "rotation/change.h"
 #include "rotation/engine.h"
 #include "rotation/link.h"
+#include "rotation/own.h"
 #include "rotation/synced.h"
 #include "rotation/turn.h"
 
@@ -169,10 +170,12 @@ static result answer_open(struct db *db, const struct job *j, bool may_know, int
 {
     bool was_dropped = false;
     TRY(job_drop_unsent(db, j->id, "the wait was over before anything was sent", now, &was_dropped, e));
+    bool has_waited = str_equal(j->reason_code, S(OWN_WAITS));
     if (was_dropped)
-        return FAIL(e, REFUSED, "Credential not changed: %s",
-                    may_know ? "no answer from the system in time; nothing was sent"
-                             : "the system could not be changed");
+        return FAIL(e, REFUSED, "Credential not changed: %.*s",
+                    STR_ARG(!may_know    ? S("the system could not be changed")
+                            : has_waited ? j->reason
+                                         : S("no answer from the system in time; nothing was sent")));
     return FAIL(e, UNCERTAIN, "Credential change outcome unknown: job %" PRId64 " is settling it", j->id);
 }
 

@@ -38,7 +38,9 @@ struct job job_of(const struct rows *r, size_t i)
                         .told_version = row_int(r, i, 29),
                         .is_held = row_flag(r, i, 30),
                         .parent_version = row_int(r, i, 31),
-                        .domain_name = row_text(r, i, 32)};
+                        .domain_name = row_text(r, i, 32),
+                        .turns_functional = row_int(r, i, 33),
+                        .signs_in = row_text(r, i, 34)};
 }
 
 result job_get(struct db *db, struct arena *a, int64_t id, struct job *ret, struct err *e)
@@ -152,14 +154,15 @@ result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *r
     return db_insert(
         db,
         SQL("INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, account_id, system_id, parent_id, "
-            "made_by, created_at, version, parts, next_try_at, skipped, server, is_held, epoch) "
-            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13, $14, " FIRST_EPOCH
+            "made_by, created_at, version, parts, next_try_at, skipped, server, is_held, turns_functional, epoch) "
+            "VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $13, $14, $15, " FIRST_EPOCH
             ") ON CONFLICT DO NOTHING RETURNING "
             "id",
             P_TEXT(with->kind), P_TEXT(with->state), P_TEXT(with->trigger), P_INT(with->is_queued),
             P_INT(with->account_id), P_INT(with->system_id), P_INT(with->parent_id), P_INT(with->made_by), P_INT(now),
             P_INT(with->version), P_TEXT(str_is_set(with->parts) ? with->parts : S("")),
-            P_TEXT(str_is_set(with->skipped) ? with->skipped : S("")), P_TEXT(db_server(db)), P_INT(with->is_held)),
+            P_TEXT(str_is_set(with->skipped) ? with->skipped : S("")), P_TEXT(db_server(db)), P_INT(with->is_held),
+            P_INT(with->turns_functional)),
         ret_id, "This account has an unfinished job", e);
 }
 

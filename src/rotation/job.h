@@ -11,8 +11,10 @@ struct job {
     bool is_open, is_queued, success, is_held;
     struct str system_name, account_name, domain_name; /* joined */
     struct str told;                                   /* "", "again", "adopt …": told.h */
+    struct str signs_in;                               /* "", "new", "old denied" …: own.h */
     int64_t told_version;
-    int64_t parent_version; /* of a synced account: its parent's, whose password it brings (synced.h); 0: none */
+    int64_t turns_functional; /* the functional account whose own password it changes (own.h); 0: none */
+    int64_t parent_version;   /* of a synced account: its parent's, whose password it brings (synced.h); 0: none */
 };
 struct job_step {
     int64_t at;

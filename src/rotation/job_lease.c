@@ -109,8 +109,8 @@ result job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t
         j.epoch++;
         j.leased_until = now + LEASE;
         TRY(db_run(db,
-                   SQL("UPDATE jobs SET epoch = $2, leased_until = $3, server = $4 WHERE id = $1", P_INT(j.id),
-                       P_INT(j.epoch), P_INT(j.leased_until), P_TEXT(db_server(db))),
+                   SQL("UPDATE jobs SET epoch = $2, leased_until = $3, server = $4, handed_at = 0 WHERE id = $1",
+                       P_INT(j.id), P_INT(j.epoch), P_INT(j.leased_until), P_TEXT(db_server(db))),
                    e));
         ret[(*ret_n)++] = j;
     }

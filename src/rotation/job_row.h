@@ -9,9 +9,10 @@
     "j.created_at, j.version, j.parts, j.sent_at, j.fence, j.attempt, j.refusals, j.epoch, j.leased_until, "           \
     "j.next_try_at, "                                                                                                  \
     "j.put_off_since, j.settled_at, j.success, j.reason_code, j.reason, j.skipped, COALESCE(s.name, ''), "             \
-    "COALESCE(m.name, ''), j.told, j.told_version, j.is_held, j.parent_version, COALESCE(m.domain_name, '')"
+    "COALESCE(m.name, ''), j.told, j.told_version, j.is_held, j.parent_version, COALESCE(m.domain_name, ''), "         \
+    "j.turns_functional, j.signs_in"
 #define JOB_TABLES                                                                                                     \
     "jobs j LEFT JOIN managed_systems s ON s.id = j.system_id LEFT JOIN managed_accounts m ON m.id = j.account_id"
 
-enum { JOB_COLUMN_COUNT = 33 };
+enum { JOB_COLUMN_COUNT = 35 };
 struct job job_of(const struct rows *r, size_t i);

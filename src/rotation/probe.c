@@ -1,16 +1,22 @@
 /* rotation/probe.c: what is live on the target? The verifier is compared before any login is spent (I4). */
 #include "rotation/attempt.h"
 
+/* A functional account has one, by whichever way it signs in. */
+static int64_t budget_row(const struct attempt *t)
+{
+    return t->own.functional_id ? t->functional_budget : t->account.id;
+}
+
 static result spend(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
-    return budget_spend(db, t->arena, t->account.id, clock_now(), e);
+    return budget_spend(db, t->arena, budget_row(t), clock_now(), e);
 }
 
 static result refund(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
-    return budget_refund(db, t->account.id, e);
+    return budget_refund(db, budget_row(t), e);
 }
 
 result probe_compare(struct attempt *t, const struct secret *password, enum seen *ret, struct err *e)

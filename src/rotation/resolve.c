@@ -58,6 +58,10 @@ static result load_former(struct former *f, struct err *e)
     struct attempt *t = f->t;
     TRY(version_last_proved(t->db, t->arena, t->account.id, &proved, e));
     TRY(version_list(t->db, t->arena, t->account.id, &versions, &n, e));
+    if (t->own_present) {
+        f->numbers[f->n] = -1; /* what the vault signs in with, whether it is a version or not */
+        f->passwords[f->n++] = t->own_present;
+    }
     TRY(add_former(f, t->account.current_version, e));
     TRY(add_former(f, proved, e));
     for (size_t i = 0; i < n; i++)
@@ -167,6 +171,26 @@ static result end_session(struct attempt *t, int64_t *ret_wait_until, struct err
     return SUCCESS;
 }
 
+/* Which of the two lets the functional account in, says which one is live. */
+static result resolve_own_by_login(struct attempt *t, struct err *why, struct err *e)
+{
+    return own_old_let_in(t) ? apply_again(t, e) : resolve_by_login(t, why, e);
+}
+
+static result not_connected(struct attempt *t, const struct err *why, struct err *e)
+{
+    bool is_own = t->own.functional_id && t->functional.is_set;
+    if (attempt_has_word(why, OWN_WAITS)) {
+        *e = *why;
+        return (result){why->code};
+    }
+    if (!is_own || !attempt_has_word(why, "functional_denied"))
+        return settle_unknown(t, why->text, next_try_after(t, why), e);
+    if (own_is_lost(t))
+        return settle_drift(t, "neither the new nor the old password signs the functional account in", e);
+    return settle_unknown(t, why->text, clock_now() + 1 * SECONDS, e);
+}
+
 result run_resolve(struct attempt *t, struct err *e)
 {
     struct err why = {0};
@@ -174,9 +198,10 @@ result run_resolve(struct attempt *t, struct err *e)
     bool may_end_it = has_session_fence(t) && t->functional.is_set;
     if (fence > clock_now() && !may_end_it)
         return settle_unknown(t, "waiting until the attempt under way is certainly over", fence, e);
-    result r = attempt_connect(t, &why);
+    bool is_own = t->own.functional_id && t->functional.is_set;
+    result r = is_own ? own_connect(t, OWN_AS_KNOWN, &why) : attempt_connect(t, &why);
     if (!is_ok(r))
-        return settle_unknown(t, why.text, next_try_after(t, &why), e);
+        return not_connected(t, &why, e);
     TRY(end_session(t, &wait_until, e));
     if (wait_until)
         return settle_unknown(t, "the attempt under way is not ended yet", wait_until, e);
@@ -186,5 +211,5 @@ result run_resolve(struct attempt *t, struct err *e)
                               next_try(t), e);
     if (!t->has_password_part)
         return resolve_key(t, &why, e);
-    return t->check.can_compare ? resolve_by_compare(t, &why, e) : resolve_by_login(t, &why, e);
+    return t->check.can_compare ? resolve_by_compare(t, &why, e) : resolve_own_by_login(t, &why, e);
 }

@@ -111,7 +111,7 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
     struct arena *a = arena_new();
     struct attempt t = {.config = &r->config, .db = db, .arena = a, .job = *claimed};
     struct err e = {0};
-    result done = run_job(&t, &e);
+    result done = own_waited(&t, run_job(&t, &e), &e);
     line_pool_give(r->config.lines, TAKE(t.line));
     if (done.code == CONFLICT)
         log_info("job %" PRId64 ": %s", claimed->id, e.text);

@@ -45,11 +45,16 @@ result told_failed(struct attempt *t, const struct err *why, struct err *e)
 
 /* ---- set again ---- */
 
+static bool is_own(const struct attempt *t)
+{
+    return t->own.functional_id && t->functional.is_set;
+}
+
 static result look_before(struct attempt *t, struct err *e)
 {
     if (!t->functional.is_set)
         return FAIL_AS(e, REFUSED, "functional_missing", "the managed system has no functional account");
-    TRY(attempt_connect(t, e));
+    TRY(is_own(t) ? own_connect(t, OWN_AS_KNOWN, e) : attempt_connect(t, e));
     if ((t->has_password_part && !t->check.can_change) || (t->has_key_part && !t->check.can_install_keys))
         return FAIL_AS(e, REFUSED, "elevation_denied", "the functional account may not change this account");
     return SUCCESS;
@@ -91,11 +96,21 @@ static result look_at_key(struct attempt *t, enum seen *ret, struct err *e)
     return probe_login(t, &typed, ret, &word, e);
 }
 
+/* What was typed signs in itself, or it is refused. */
+static result connect_as_typed(struct attempt *t, struct err *e)
+{
+    bool has_password = str_find(t->job.told, S("password")) >= 0;
+    result r = own_connect(t, has_password ? OWN_NEW : OWN_OLD, e);
+    if (has_password && !is_ok(r) && attempt_has_word(e, "functional_denied"))
+        return FAIL_AS(e, REFUSED, "mismatch", "what was typed does not match the system");
+    return r;
+}
+
 /* Each part that was typed is live, or it is refused. */
 static result look_at_typed(struct attempt *t, struct err *e)
 {
     enum seen seen = SEEN_LIVE;
-    TRY(attempt_connect(t, e));
+    TRY(is_own(t) ? connect_as_typed(t, e) : attempt_connect(t, e));
     if (str_find(t->job.told, S("password")) >= 0)
         TRY(look_at_password(t, &seen, e));
     if (seen == SEEN_LIVE && str_find(t->job.told, S("key")) >= 0)

@@ -7,6 +7,7 @@
 #include "crypto/random.h"
 #include "rotation/agent.h"
 #include "rotation/engine.h"
+#include "rotation/principal.h"
 #include "rotation/synced.h"
 
 struct ending {
@@ -40,6 +41,14 @@ static result write_proved(struct db *db, void *argument, struct err *e)
     return job_note(db, t->arena, &t->job, "done", true, S(""), now, e);
 }
 
+/* The vault itself signs in with it. */
+static bool is_functional_key(struct attempt *t)
+{
+    return t->functional.is_set && t->functional.secret.private_key &&
+           principal_is_functional(t->arena, &t->who, t->functional.account, t->account.platform_id) &&
+           secret_equal(t->functional.secret.private_key, t->current.private_key);
+}
+
 /* The key that we installed before, and that nobody uses any more, goes. The change stands whatever comes of it. */
 static void remove_old_key(struct attempt *t)
 {
@@ -50,7 +59,7 @@ static void remove_old_key(struct attempt *t)
     result r = version_get(t->db, t->arena, t->account.id, t->account.current_version, &before, &e);
     db_snapshot_end(t->db);
     if (!is_ok(r) || !before.key_is_ours || before.public_key.n == 0 ||
-        str_equal(before.public_key, t->candidate_public))
+        str_equal(before.public_key, t->candidate_public) || is_functional_key(t))
         return;
     struct change_request remove = {.account = t->who, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
     r = line_change(t->line, &remove, &e);

@@ -4,6 +4,7 @@
 #include "accounts/schedule.h"
 #include "audit/audit.h"
 #include "rotation/link.h"
+#include "rotation/own.h"
 
 static const char *proof_word(enum turn_proof proof)
 {
@@ -72,6 +73,7 @@ result turn_account(struct db *db, struct arena *a, const struct keyring *keys, 
     struct managed_account account;
     TRY(account_get(db, a, account_id, now, &account, e));
     TRY(link_check_all(db, a, keys, account_id, e));
+    TRY(own_turn(db, a, keys, &account, number, proof, now, e));
     TRY(move_standings(db, account_id, number, account.current_version, e));
     TRY(move_account(db, &account, number, proof, now, e));
     if (proof != TURN_STORED_ONLY)

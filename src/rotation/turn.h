@@ -7,8 +7,9 @@
 enum turn_proof { TURN_STORED_ONLY, TURN_BY_LOGIN, TURN_BY_COMPARE };
 
 /* Make `number` current: the one before becomes previous, older ones retired; every active link of the account is
- * sealed anew with it; dates move. TURN_STORED_ONLY leaves the account `unverified` and the last proved version marked
- * as such. INTERNAL before anything is written when a link's row does not verify (its MAC): the turn stops, and alerts.
+ * sealed anew with it, and so is the functional account whose password it is (own.h); dates move. TURN_STORED_ONLY
+ * leaves the account `unverified` and the last proved version marked as such. INTERNAL before anything is written when
+ * a link's row does not verify (its MAC): the turn stops, and alerts.
  */
 RESULT turn_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
                     enum turn_proof proof, int64_t by, int64_t now, struct err *e);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "rotation/change.h"
+#include "rotation/own.h"
 
 enum { REFUSALS_MAX = 3, SKIPPED_BYTES_MAX = 1 << 20 };
 DEFINE_AUTOFREE(arena)
@@ -17,7 +18,7 @@ DEFINE_AUTOFREE(arena)
 
 struct planned {
     const struct managed_account *account;
-    int64_t links;
+    int64_t links, turns_functional;
 };
 
 struct plan {
@@ -30,6 +31,8 @@ struct plan {
 static int by_links(const void *one, const void *other)
 {
     const struct planned *a = one, *b = other;
+    if (!a->turns_functional != !b->turns_functional)
+        return a->turns_functional ? 1 : -1;
     if (a->links != b->links)
         return a->links < b->links ? -1 : 1;
     return a->account->id < b->account->id ? -1 : 1;
@@ -47,16 +50,18 @@ static result plan_account(struct db *db, struct arena *a, const struct managed_
                            struct plan *plan, struct err *e)
 {
     struct job open;
+    struct own own;
     TRY(job_open_change(db, a, m->id, &open, e));
+    TRY(own_find(db, a, m, &own, e));
     const char *why = !m->auto_management    ? "AutoManagementFlag is false"
                       : m->parent_account_id ? "it takes the password of another account"
-                      : m->parent_account_id ? "it takes another account's password"
+                      : own.others           ? "it is the functional account of other systems too"
                       : open.id              ? "a change is queued or under way"
                                              : NULL;
     if (why)
         plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
     else
-        plan->in_turn[plan->n++] = (struct planned){m, links_of(links, m->id)};
+        plan->in_turn[plan->n++] = (struct planned){m, links_of(links, m->id), own.functional_id};
     return SUCCESS;
 }
 
@@ -95,6 +100,7 @@ static result make_jobs(struct db *db, const struct plan *plan, int64_t now, str
                         .system_id = m->system_id,
                         .parent_id = plan->parent.id,
                         .made_by = plan->parent.made_by,
+                        .turns_functional = plan->in_turn[i].turns_functional,
                         .parts = m->dss_auto_management ? S("password key generated") : S("password generated")};
         TRY(job_insert(db, &j, now, &j.id, e));
     }
@@ -176,7 +182,7 @@ static result stop(struct db *db, struct arena *a, int64_t parent_id, struct str
 /* ---- what becomes of the others ---- */
 
 struct standing {
-    int64_t unknown, refusals, held, trying;
+    int64_t unknown, refusals, held, trying, others, done;
 };
 
 static result count(struct db *db, struct arena *a, int64_t parent_id, struct standing *ret, struct err *e)
@@ -186,14 +192,18 @@ static result count(struct db *db, struct arena *a, int64_t parent_id, struct st
         db, a,
         SQL("SELECT SUM(CASE WHEN state IN ('resolving', 'drift', 'abandoned') THEN 1 ELSE 0 END), CAST(SUM(refusals + "
             "CASE WHEN state = 'refused' THEN 1 ELSE 0 END) AS "
-            "bigint), SUM(CASE WHEN is_open = 1 AND is_held = 1 THEN 1 ELSE 0 END), SUM(CASE WHEN is_open = 1 AND "
-            "is_held = 0 AND refusals = 0 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = $1",
+            "bigint), SUM(CASE WHEN is_open = 1 AND is_held = 1 AND turns_functional = 0 THEN 1 ELSE 0 END), SUM(CASE "
+            "WHEN is_open = 1 AND is_held = 0 AND refusals = 0 THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 "
+            "THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 AND success = 1 THEN 1 ELSE 0 END) FROM jobs "
+            "WHERE parent_id = $1",
             P_INT(parent_id)),
         &r, e));
     *ret = (struct standing){.unknown = row_int(&r, 0, 0),
                              .refusals = row_int(&r, 0, 1),
                              .held = row_int(&r, 0, 2),
-                             .trying = row_int(&r, 0, 3)};
+                             .trying = row_int(&r, 0, 3),
+                             .others = row_int(&r, 0, 4),
+                             .done = row_int(&r, 0, 5)};
     return SUCCESS;
 }
 
@@ -201,18 +211,41 @@ static result let_go_one(struct db *db, int64_t parent_id, struct err *e)
 {
     return db_run(db,
                   SQL("UPDATE jobs SET is_held = 0 WHERE id = (SELECT MIN(id) FROM jobs WHERE parent_id = $1 AND "
-                      "is_open = 1 AND is_held = 1)",
+                      "is_open = 1 AND is_held = 1 AND turns_functional = 0)",
                       P_INT(parent_id)),
                   e);
+}
+
+/* The functional account itself, once nobody is left who would wait for it, or sign in with its old password; nor is it
+ * the first to be tried where there are others. */
+static result let_go_functional(struct db *db, int64_t parent_id, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE jobs SET is_held = 0 WHERE parent_id = $1 AND is_open = 1 AND is_held = 1 AND "
+                      "turns_functional > 0",
+                      P_INT(parent_id)),
+                  e);
+}
+
+static result let_go_last(struct db *db, int64_t parent_id, const struct standing *s, struct err *e)
+{
+    bool are_at_rest = s->held == 0 && s->trying == 0 && (s->others == 0 || s->done > 0);
+    return are_at_rest ? let_go_functional(db, parent_id, e) : SUCCESS;
 }
 
 result whole_child_done(struct db *db, int64_t parent_id, struct err *e)
 {
     if (!parent_id)
         return SUCCESS;
-    return db_run(
-        db, SQL("UPDATE jobs SET is_held = 0 WHERE parent_id = $1 AND is_open = 1 AND is_held = 1", P_INT(parent_id)),
-        e);
+    AUTOFREE(arena) a = arena_new();
+    struct standing s;
+    TRY(db_run(db,
+               SQL("UPDATE jobs SET is_held = 0 WHERE parent_id = $1 AND is_open = 1 AND is_held = 1 AND "
+                   "turns_functional = 0",
+                   P_INT(parent_id)),
+               e));
+    TRY(count(db, a, parent_id, &s, e));
+    return let_go_last(db, parent_id, &s, e);
 }
 
 result whole_child_moved(struct db *db, int64_t parent_id, int64_t now, struct err *e)
@@ -226,5 +259,5 @@ result whole_child_moved(struct db *db, int64_t parent_id, int64_t now, struct e
         return stop(db, a, parent_id, S("what became of one account is not known"), now, e);
     if (s.refusals >= REFUSALS_MAX)
         return stop(db, a, parent_id, S("three changes were refused"), now, e);
-    return s.held && !s.trying ? let_go_one(db, parent_id, e) : SUCCESS;
+    return s.held && !s.trying ? let_go_one(db, parent_id, e) : let_go_last(db, parent_id, &s, e);
 }

@@ -76,11 +76,17 @@ def test_an_account_that_is_not_there_is_told(ps, target):
     assert answer.status_code == 400 and answer.text.startswith("Credential not changed: "), answer.text
 
 
-def test_the_functional_account_is_not_changed_with_itself(ps, target):
-    account = Account(ps, target, "func")
-    answer = account.put("Never-Set-9!")
-    assert answer.status_code == 400 and "own functional account" in answer.text
-    assert target.has_password("func", target.first("func"))
+def test_the_functional_account_changes_its_own(ps, target):
+    system = target.system(ps)
+    own, other = Account(ps, target, "func", system=system), Account(ps, target, "u6", system=system)
+    try:
+        answer = own.put("Own-Functional-9!")
+        assert answer.status_code == 204, answer.text
+        assert target.has_password("func", "Own-Functional-9!") and own.password() == "Own-Functional-9!"
+        assert other.put("Through-The-New-6!").status_code == 204 and other.is_live()
+    finally:
+        own.put(target.first("func"))
+    assert target.has_password("func", target.first("func")) and own.test() is True
 
 
 def test_an_account_that_changes_itself(ps, target):

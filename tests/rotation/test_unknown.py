@@ -152,15 +152,6 @@ def test_a_wrong_password_costs_a_test_one_login(ps, host, admin):
     assert account.test() is True and state_of(admin, account)["proof"] == "login"
 
 
-def test_the_functional_account_is_not_changed_through_itself(ps, host, admin):
-    system = take_on_host(ps, host)
-    account = Managed(ps, host, "func", system=system)
-    assert ps.post(f"/ManagedSystems/{system}/ManagedAccounts/Credentials/Change").status_code == 204
-    wait_for(lambda: job_of(admin, account)["reason"])
-    assert "functional account" in job_of(admin, account)["reason"]
-    assert host.can_login("func", account.first) and account.password() == account.first
-
-
 def test_the_name_stays_while_a_change_is_under_way(ps, slow_host, admin):
     account = Managed(ps, slow_host, "u5", system=take_on_host(ps, slow_host, Timeout=5), auto=False)
     slow_host.set_password("u5", account.first)
