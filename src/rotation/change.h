@@ -66,6 +66,9 @@ struct login_budget {
     int64_t left, until; /* until: when the window ends; 0: nothing spent */
 };
 /* Below, account_id may be -system_id: the functional account on this system has a budget too. */
+/* Whose row an account's failed logins count on: its own, or its functional account's where it is that one. */
+RESULT budget_row_of(struct db *db, struct arena *a, const struct managed_account *account, int64_t *ret,
+                     struct err *e);
 RESULT budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret,
                   struct err *e);
 RESULT budget_spend(struct db *db, struct arena *a, int64_t account_id, int64_t now,

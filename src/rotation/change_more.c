@@ -12,6 +12,18 @@ enum { BUDGET = 2 };
 
 /* ---- the budget of failed logins (I4) ---- */
 
+result budget_row_of(struct db *db, struct arena *a, const struct managed_account *account, int64_t *ret, struct err *e)
+{
+    struct own own;
+    struct managed_system system;
+    *ret = account->id;
+    TRY(own_find(db, a, account, &own, e));
+    if (!own.functional_id)
+        return SUCCESS;
+    TRY(system_get(db, a, account->system_id, &system, e));
+    return own_budget_row(db, a, &system, ret, e);
+}
+
 result budget_get(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct login_budget *ret,
                   struct err *e)
 {

@@ -37,6 +37,25 @@ static result load(struct attempt *t, struct candidates *c, struct err *e)
     return SUCCESS;
 }
 
+/* A version that came after the current one was put back: its turn, and that of the functional account, may be what was
+ * lost. */
+static result connect(struct attempt *t, const struct candidates *c, struct err *e)
+{
+    t->candidate.password = NULL;
+    for (size_t i = 0; i < c->n && t->own_present && !t->candidate.password; i++)
+        if (c->numbers[i] > t->account.current_version && !secret_equal(c->secrets[i].password, t->own_present))
+            t->candidate.password = c->secrets[i].password;
+    return t->candidate.password ? own_connect(t, OWN_AS_KNOWN, e) : attempt_connect(t, e);
+}
+
+/* When what could not be looked at is looked at again. */
+static int64_t next_look(const struct attempt *t, const struct err *why)
+{
+    bool has_another = t->candidate.password && attempt_has_word(why, "functional_denied") && !own_is_lost(t);
+    int64_t wait = has_another ? 1 * SECONDS : attempt_has_word(why, "budget") ? 5 * MINUTES : 30 * SECONDS;
+    return clock_now() + wait;
+}
+
 /* *ret: the place of the live one among them; c->n: none of those that could be tried. */
 static result find_live(struct attempt *t, const struct candidates *c, size_t *ret, struct err *e)
 {
@@ -72,7 +91,7 @@ static result look(struct attempt *t, size_t *ret_live, struct candidates *c, st
     result loaded = load(t, c, e);
     db_snapshot_end(t->db);
     TRY(loaded);
-    TRY(attempt_connect(t, e));
+    TRY(connect(t, c, e));
     return find_live(t, c, ret_live, e);
 }
 
@@ -90,8 +109,7 @@ result run_audit(struct attempt *t, struct err *e)
         return r;
     }
     if (!is_ok(r))
-        return settle_unknown(t, why.text,
-                              clock_now() + (attempt_has_word(&why, "budget") ? 5 * MINUTES : 30 * SECONDS), e);
+        return settle_unknown(t, why.text, next_look(t, &why), e);
     if (live == c.n)
         return settle_tested(t, false, t->proved_how, e);
     if (c.numbers[live] == t->account.current_version)

@@ -155,13 +155,14 @@ result own_turn(struct db *db, struct arena *a, const struct keyring *keys, cons
 
 /* ---- who waits for whom ---- */
 
-/* One that is sent, or that waits for others itself and would never find them all at rest. */
+/* One that is sent; or that compares what is stored with the system, when the store has lost what it knew; or that
+ * waits for others itself and would never find them all at rest. */
 static result find_own_change(struct db *db, struct attempt *t, int64_t now, struct rows *ret, struct err *e)
 {
     return db_query(db, t->arena,
                     SQL("SELECT id, system_id, sent_at FROM jobs WHERE turns_functional = $1 AND turns_functional > 0 "
-                        "AND is_open = 1 AND id <> $2 AND (sent_at > 0 OR (reason_code = '" OWN_WAITS
-                        "' AND next_try_at > $3 AND ($4 = 0 OR id < $2))) ORDER BY sent_at DESC, id LIMIT 1",
+                        "AND is_open = 1 AND id <> $2 AND (sent_at > 0 OR (($4 = 0 OR id < $2) AND (kind = 'audit' OR "
+                        "(reason_code = '" OWN_WAITS "' AND next_try_at > $3)))) ORDER BY sent_at DESC, id LIMIT 1",
                         P_INT(t->system.functional_account_id.value), P_INT(t->job.id), P_INT(now - STANDS_ASIDE),
                         P_INT(t->own.functional_id != 0)),
                     ret, e);
@@ -246,5 +247,32 @@ result own_let_apply(struct db *db, struct attempt *t, struct err *e)
         return FAIL_AS(e, BUSY, OWN_WAITS,
                        "it is the functional account that job %" PRId64 " is signed in with; that one ends first",
                        row_int(&r, 0, 0));
+    return SUCCESS;
+}
+
+result own_mark_audits(struct db *db, struct arena *a, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(
+        db, a,
+        SQL("SELECT j.id, f.id, f.platform_id, f.account_name, f.domain_name, m.name, m.distinguished_name, "
+            "m.sam_account_name FROM jobs j JOIN managed_accounts m ON m.id = j.account_id JOIN managed_systems s ON "
+            "s.id = m.system_id JOIN functional_accounts f ON f.id = s.functional_account_id WHERE j.is_open = 1 AND "
+            "j.kind = 'audit' AND f.password IS NOT NULL ORDER BY j.id"),
+        &r, e));
+    for (size_t i = 0; i < r.n; i++) {
+        struct functional_account f = {
+            .platform_id = row_int(&r, i, 2), .account_name = row_text(&r, i, 3), .domain_name = row_text(&r, i, 4)};
+        struct managed_account m = {.platform_id = f.platform_id,
+                                    .name = row_text(&r, i, 5),
+                                    .distinguished_name = row_text(&r, i, 6),
+                                    .sam_account_name = row_text(&r, i, 7)};
+        struct target_account who = principal_of_account(&m);
+        if (principal_is_functional(a, &who, principal_of_functional(a, &f), f.platform_id))
+            TRY(db_run(db,
+                       SQL("UPDATE jobs SET turns_functional = $2 WHERE id = $1", P_INT(row_int(&r, i, 0)),
+                           P_INT(row_int(&r, i, 1))),
+                       e));
+    }
     return SUCCESS;
 }

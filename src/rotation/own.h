@@ -31,6 +31,8 @@ RESULT own_turn(struct db *db, struct arena *a, const struct keyring *keys, cons
 RESULT own_let_hand_over(struct db *db, struct attempt *t, struct err *e);
 /* APPLYING is about to be entered: an own change waits for the jobs that may still sign in with the old password. */
 RESULT own_let_apply(struct db *db, struct attempt *t, struct err *e);
+/* After the store was wound back: which of the open audits are of such accounts; the others wait for them. */
+RESULT own_mark_audits(struct db *db, struct arena *a, struct err *e);
 /* What a job came to; where it was told to wait (OWN_WAITS), its lease is given back, and it is tried again in 2 s. */
 RESULT own_waited(struct attempt *t, result came_to, struct err *e);
 

@@ -26,6 +26,7 @@ result rotation_rewound(struct keepsakes *keepsakes, struct db *db, struct arena
             " AND NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = m.id AND o.is_open = 1 AND o.kind = 'audit')",
             P_INT(now), P_TEXT(db_server(db))),
         &made, e));
+    TRY(own_mark_audits(db, a, e));
     TRY(follower_turn_all(db, a, now, e));
     log_warning("rotation: %" PRId64
                 " accounts are compared with their systems; %zu passwords that the store had lost were "

@@ -27,9 +27,9 @@ class Ssh(ssh_host.SshHost):
     def __init__(self, folder):
         super().__init__(folder, faillock_deny=LOCKS_AT)
 
-    def take_on(self, ps, has_functional):
+    def take_on(self, ps, has_functional, functional="func"):
         if has_functional:
-            return take_on_host(ps, self, name="lab", Timeout=TIMEOUT_S)
+            return take_on_host(ps, self, functional, name="lab", Timeout=TIMEOUT_S)
         body = {"EntityTypeID": 1, "HostName": "lab", "IPAddress": "127.0.0.1", "PlatformID": 2, "Port": self.port, "Timeout": TIMEOUT_S}
         return ok(ps.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
 

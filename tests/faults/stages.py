@@ -98,6 +98,14 @@ def synced(server, account):
     return follower.id
 
 
+NEIGHBOUR = "min1"
+
+
+def neighbour(server, account):
+    """Another account of the system, whose test signs in as the functional account; its id."""
+    return Managed(server.passwordsafe(), account.host, NEIGHBOUR, system=account.system_id).id
+
+
 class Stage:
     """name     as a sweep says it
     account   of the target
@@ -105,15 +113,18 @@ class Stage:
     prepare   what else the stopped server has; what it returns is `number` of every run
     options   of the account
     is_self   it has no functional account: it changes its own password
+    functional  the target's functional account, where it is not the usual one: other stages sign in with that
     target    its kind, as managed_targets.py says
     reaches   the change goes to the target
     budget    how many failed logins settling a fault may cost
     due       the schedule is to fire soon after the server's start
     """
 
-    def __init__(self, name, account, begin, prepare=None, is_self=False, reaches=True, budget=0, due=False, target="ssh", **options):
+    def __init__(self, name, account, begin, prepare=None, is_self=False, reaches=True, budget=0, due=False, target="ssh", functional=None,
+                 **options):
         self.name, self.account, self.begin, self.prepare, self.options = name, account, begin, prepare, options
         self.is_self, self.reaches, self.budget, self.due, self.target = is_self, reaches, budget, due, target
+        self.functional = {"functional": functional} if functional else {}
 
 
 STAGES = {stage.name: stage for stage in (
@@ -127,6 +138,7 @@ STAGES = {stage.name: stage for stage in (
     Stage("store only", "u8", put(Password=SECOND, UpdateSystem=False), reaches=False),
     Stage("synced", "s2", put_and_wait, prepare=synced),
     Stage("root", "root", put(Password=SECOND), budget=1),
+    Stage("functional account", "func2", put(Password=SECOND), prepare=neighbour, functional="func2", budget=1),
     Stage("postgresql", "u1", put(Password=SECOND), target="postgresql"),
     Stage("mysql", "u1", put(Password=SECOND), target="mysql"),
     Stage("ldap", "lax1", put(Password=SECOND), target="ldap", DistinguishedName=dn_of("lax1")),
@@ -206,7 +218,7 @@ class Lane:
         target = self.target(stage.target)
         target.set_password(stage.account, target.passwords[stage.account])
         ps = server.passwordsafe()
-        system = target.take_on(ps, not stage.is_self)
+        system = target.take_on(ps, not stage.is_self, **stage.functional)
         account = Managed(ps, target, stage.account, password=target.passwords[stage.account], system=system, **stage.options)
         # Proved once, so that what can prove it is known and its host key is pinned.
         assert account.put({"Password": FIRST}).status_code == 204
@@ -362,6 +374,8 @@ class Run:
                     findings.append(("lost", f"{what}: a linked value is not the account's password"))
         if self.stage.name == "synced" and not self._follows(current):
             findings.append(("lost", f"{what}: the synced account has not the same password, or not the live one; {told}"))
+        if self.stage.name == "functional account" and not self._signs_in():
+            findings.append(("lost", f"{what}: another account of the system cannot be tested through it; {told}"))
         if self.stage.name == "key pair" and current == SECOND and not self._stored_key_is_let_in():
             findings.append(("lost", f"{what}: the vault's key is not let in"))
         return findings
@@ -369,6 +383,10 @@ class Run:
     def _follows(self, current):
         followed = self.password(self.number)
         return followed == current and self.host.has_password(FOLLOWER, followed)
+
+    def _signs_in(self):
+        answer = self.safe.post(f"/ManagedAccounts/{self.number}/Credentials/Test")
+        return answer.status_code == 200 and answer.json()["Success"]
 
     def _stored_key_is_let_in(self):
         import paramiko

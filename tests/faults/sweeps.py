@@ -21,7 +21,7 @@ DISK_MB = 48
 SWEEPS = {
     **{f"server · {name}": Killed(name) for name, stage in stages.STAGES.items() if stage.target == "ssh"},
     "server · immediate · PostgreSQL": Killed("immediate", modes=("kill",), on_postgresql=True),
-    **{f"connector killed · {stage}": Killed(stage, CONNECTOR, ("kill",)) for stage in ("immediate", "root", "own credentials", "key pair")},
+    **{f"connector killed · {stage}": Killed(stage, CONNECTOR, ("kill",)) for stage in ("immediate", "root", "own credentials", "key pair", "functional account")},
     "connector stopped · immediate": ConnectorStopped("immediate"),
     "connector stopped, taken over · immediate": Taken("immediate", CONNECTOR),
     "cut · ssh · immediate": Cut("immediate"),

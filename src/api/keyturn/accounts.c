@@ -105,9 +105,11 @@ static result show(struct call *c, const struct managed_account *account, struct
     struct state_view v = {.account = *account, .budget = arena_new_of(c->arena, struct login_budget)};
     struct version *versions;
     size_t n;
+    int64_t budget_row;
     TRY(find_state(c, &v, e));
     v.synced = synced_view_of(c, account);
-    TRY(budget_get(c->db, c->arena, account->id, c->now, v.budget, e));
+    TRY(budget_row_of(c->db, c->arena, account, &budget_row, e));
+    TRY(budget_get(c->db, c->arena, budget_row, c->now, v.budget, e));
     TRY(link_count(c->db, c->arena, account->id, &v.links, e));
     TRY(version_list(c->db, c->arena, account->id, &versions, &n, e));
     struct version_view *views = arena_array(c->arena, struct version_view, n);
