@@ -216,6 +216,28 @@ def test_the_last_commits_are_lost_with_the_primary(tmp_path, host, told):
         check_told(cluster, lab)
 
 
+@in_all
+def test_the_functional_accounts_own_turn_is_lost_with_the_primary(tmp_path, told):
+    """The store signs in with a password from before; what was sent last is known to the servers alone, and is tried."""
+    from ssh_host import SshHost
+    with Cluster(tmp_path / "cluster", is_synchronous=False) as cluster, SshHost(tmp_path / "host", faillock_deny=3) as host:
+        lab = Lab(cluster, host, ("u1", "u2", "func"))
+        own = lab.accounts[-1]
+        cluster.token = {"X-Authorization": cluster.servers[0].controlroom().token}
+        cluster.standby.wait_caught_up()
+        cluster.standby.pause_replication()
+        failed = host.failed_logins("func")
+        assert own.put({}).status_code == 204
+        sent = own.password()
+        cluster.fail_over()
+        healed = time.monotonic()
+        wait_for(lambda: warning(cluster), timeout=30, pause=0.05)
+        settled = lab.settle(healed)
+        assert own.password() == sent and host.has_password("func", sent) and host.failed_logins("func") - failed <= 1
+        assert lab.accounts[0].put({}).status_code == 204
+        told(f"every account settled after {settled:.1f} s")
+
+
 def warning(cluster):
     """What health says of the loss, at any server, while accounts are still to be compared."""
     for server in cluster.servers:
