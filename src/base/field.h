@@ -9,7 +9,8 @@
  *
  * Members:  TEXT struct str · INT, ID and ID_TEXT int64_t · FLAG bool · OPT_INT struct opt_int · OPT_FLAG struct
  * opt_bool · TIME int64_t (0: null) · SECRET struct secret * · OBJECT pointer to struct · LIST struct list of structs ·
- *           INTS struct list of int64_t · TEXTS struct list of struct str · RAW struct str (the value's JSON text)
+ *           INTS struct list of int64_t · TEXTS struct list of struct str · RAW struct str (the value's JSON text; of a
+ * form's a JSON string)
  * `null` and an absent key are the same: the default. */
 #pragma once
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { ROWS_MAX = 128, UNKNOWN_SHOWN_MAX = 50 };
+enum { ROWS_MAX = 128, UNKNOWN_SHOWN_MAX = 50, QUOTED_BYTES_MAX = 65536 };
 
 /* Which rows of one object have come: the key, and a value that counts (null, and "" where it is required, do not). */
 struct seen {
@@ -303,6 +303,18 @@ result fields_decode(const struct field *fields, struct json *j, void *into, str
     return (result){d.problems ? INVALID : OK};
 }
 
+/* A form's texts have no types: what takes any JSON gets a JSON string. */
+static void store_quoted(struct decoder *d, const struct place *at, struct str value, struct str *member)
+{
+    AUTOBUF text;
+    buf_init(&text, QUOTED_BYTES_MAX);
+    struct json_writer w = {.out = &text};
+    json_write_str(&w, value);
+    if (text.has_failed)
+        return field_problem(d, at, "is too long");
+    *member = arena_str(d->arena, buf_str(&text));
+}
+
 static void store_pair(struct decoder *d, const struct place *at, const struct field *f, struct str value, void *member)
 {
     if (!text_is_utf8(value))
@@ -320,9 +332,10 @@ static void store_pair(struct decoder *d, const struct place *at, const struct f
         else
             field_store_scalar(d, at, &element, &s, next_slot(d, member, f->size));
         return;
+    case FIELD_RAW:
+        return store_quoted(d, at, value, member);
     case FIELD_OBJECT:
     case FIELD_LIST:
-    case FIELD_RAW:
         return field_problem(d, at, "cannot be given in a form");
     default:
         return field_store_scalar(d, at, f, &s, member);

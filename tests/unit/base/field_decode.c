@@ -288,11 +288,13 @@ static void forms_use_the_same_rows(void **state)
     struct err e;
     const struct pair good[] = {{S("NAME"), S(" ab ")}, {S("count"), S("5")}, {S("flag"), S("true")},
                                 {S("id"), S("")},       {S("any"), S("")},    {S("password"), S("pw12")},
-                                {S("texts"), S("a")},   {S("texts"), S("b")}, {S("nobody"), S("x")}};
-    assert_code(fields_decode_pairs(whole_fields, good, 9, a, &w, &e), OK);
+                                {S("texts"), S("a")},   {S("texts"), S("b")}, {S("nobody"), S("x")},
+                                {S("raw"), S("1,\"2")}};
+    assert_code(fields_decode_pairs(whole_fields, good, 10, a, &w, &e), OK);
     assert_text(w.name, "ab");
     assert_true(w.count == 5 && w.flag && w.id == 0 && w.any == 0 && w.texts.n == 2);
     assert_text(secret_open(w.password), "pw12");
+    assert_text(w.raw, "\"1,\\\"2\"");
     const struct pair bad[] = {{S("title"), STR_ABSENT},
                                {S("count"), S("x")},
                                {S("count"), S("1")},
