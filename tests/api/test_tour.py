@@ -320,6 +320,7 @@ def test_places_systems_and_accounts(world):
     assert [row["ManagedAccountID"] for row in ok(ps.get(synced))] == made[2:]
     ok(ps.delete(synced))
     assert ok(ps.get(synced)) == [] and ok(ps.get(f"/ManagedAccounts/{made[2]}"))["ParentAccountID"] is None
+    look_at_propagation(world, made[0], system)
     ok(ps.delete(f"/ManagedAccounts/{made[0]}"))
     ok(ps.delete(f"/ManagedSystems/{system}/ManagedAccounts/t2"))
     ok(ps.delete(f"/ManagedSystems/{system}/ManagedAccounts"))
@@ -330,6 +331,29 @@ def test_places_systems_and_accounts(world):
     ok(ps.delete(f"/Workgroups/{group}/Assets?name=tour02"))
     ok(ps.delete(f"/FunctionalAccounts/{functional}"))
     assert ok(ps.get(f"/Workgroups/{group}/Assets")) == [] and ps.get(f"/FunctionalAccounts/{functional}").status_code == 404
+
+
+def look_at_propagation(world, account, system):
+    boss, ps = world.boss, world.boss_ps
+    assert ok(ps.get("/PropagationActionTypes")) == [{"PropagationActionTypeID": 1, "Name": "Services"}]
+    action = ok(boss.own("POST", "/propagation-actions", {"typeId": 1, "name": "tour", "description": "", "service": "cron"}), 201)
+    changed = ok(boss.own("PUT", f"/propagation-actions/{action['id']}", {"typeId": 1, "name": "tour", "description": "again", "service": "cron.service"}))
+    assert changed == {"id": action["id"], "typeId": 1, "name": "tour", "description": "again", "service": "cron.service"} == ok(boss.own("GET", f"/propagation-actions/{action['id']}"))
+    assert changed in ok(boss.own("GET", "/propagation-actions"))["items"]
+    shown = {"PropagationActionID": action["id"], "PropagationActionTypeID": 1, "Name": "tour", "Description": "again"}
+    assert ok(ps.get(f"/PropagationActions/{action['id']}")) == shown and shown in ok(ps.get("/PropagationActions"))
+    of_account = f"/ManagedAccounts/{account}/PropagationActions"
+    rule = ok(ps.post("/QuickRules", {"IDs": [system], "Title": "Tour systems", "RuleType": "ManagedSystem"}), 201)["SmartRuleID"]
+    assert ok(ps.post(f"{of_account}/{action['id']}", {"SmartRuleIDs": str(rule)}), 201) == dict(shown, SmartRuleIDs=str(rule))
+    assert ok(ps.get(of_account)) == [dict(shown, SmartRuleIDs=str(rule))]
+    assert boss.own("DELETE", f"/propagation-actions/{action['id']}").status_code == 409
+    ok(ps.delete(f"/QuickRules/{rule}"))
+    assert ok(ps.get(of_account)) == [dict(shown, SmartRuleIDs="")]
+    ok(ps.delete(f"{of_account}/{action['id']}"))
+    assert ok(ps.post(f"{of_account}/{action['id']}"), 201)["SmartRuleIDs"] is None
+    ok(ps.delete(of_account))
+    assert ok(ps.get(of_account)) == []
+    ok(boss.own("DELETE", f"/propagation-actions/{action['id']}"), 204)
 
 
 def test_rules(world):

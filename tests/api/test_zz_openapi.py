@@ -23,6 +23,7 @@ ALSO = {
     ("POST", PS + "/Assets/{id}/ManagedSystems"): {200},  # the asset is managed already (6.9)
     ("POST", PS + "/Databases/{id}/ManagedSystems"): {200},
     ("POST", PS + "/Directories/{id}/ManagedSystems"): {200},
+    ("POST", PS + "/ManagedAccounts/{id}/PropagationActions/{actionID}"): {200},  # it has the action already
     ("PUT", PS + "/QuickRules/{id}/ManagedAccounts"): {204},  # feedback=false (6.16)
     ("PUT", PS + "/QuickRules/{id}/ManagedSystems"): {204},
     ("POST", PS + "/ManagedAccounts/{id}/Requests/Terminate"): {200},  # feedback=true: what was ended (7.8)

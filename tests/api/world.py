@@ -170,6 +170,9 @@ class World:
         ids["link"] = ok(boss.own("PUT", f"/managed-accounts/{ids['account2']}/links", end))["id"]
         assert self.boss_ps.post(f"/ManagedAccounts/{ids['account2']}/Credentials/Change", {"Queue": True}).status_code == 204
         ids["job"] = ok(boss.own("GET", f"/jobs?accountId={ids['account2']}"))["items"][0]["id"]
+        action = {"typeId": 1, "name": "restart nginx", "description": "", "service": "nginx"}
+        ids["action"] = ok(boss.own("POST", "/propagation-actions", action), 201)["id"]
+        ok(self.boss_ps.post(f"/ManagedAccounts/{ids['account']}/PropagationActions/{ids['action']}"), 201)
         # Nothing listens there: the first try fails, the next one is a quarter of an hour away.
         wait_for(lambda: ok(boss.own("GET", f"/jobs/{ids['job']}"))["reason"])
 
@@ -191,7 +194,7 @@ class World:
             "workgroups": ids["workgroup"], "functionalaccounts": ids["functional"], "platforms": 2, "entitytypes": 1, "requests": ids["request"],
             "release": ids["request"], "usergroups": ids["group"], "smartrules": ids["smartrule"], "quickrules": ids["quickrule"], "passwordrules": 0, "dsskeyrules": 0, "organizations": ids["organization"],
             "apiregistrations": ids["second registration"], "managed-accounts": ids["account"], "links": ids["link"], "jobs": ids["job"],
-            "managed-systems": ids["system"], "host-keys": ids["hostkey"], "devices": ids["device"], "api-keys": ids["apikey"],
+            "managed-systems": ids["system"], "host-keys": ids["hostkey"], "devices": ids["device"], "api-keys": ids["apikey"], "propagationactions": ids["action"], "propagation-actions": ids["action"],
         }
         assert segment in table, f"tests/api/world.py does not know what stands for {{{name}}} behind {'/'.join(before)}"
         return table[segment]

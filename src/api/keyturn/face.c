@@ -199,6 +199,7 @@ static const struct endpoint *const tables[] = {
     told_endpoints,
     glass_endpoints,
     engine_endpoints,
+    propagation_action_endpoints,
     NULL,
 };
 static const struct modules modules[] = {

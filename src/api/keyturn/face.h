@@ -9,7 +9,7 @@ extern const struct face_rules pages_face; /* pages.h */
 
 extern const struct endpoint health_endpoints[], link_endpoints[], job_endpoints[], account_endpoints[],
     host_key_endpoints[], keyturn_device_endpoints[], api_key_endpoints[], keyturn_audit_endpoints[], seal_endpoints[],
-    told_endpoints[], glass_endpoints[], engine_endpoints[];
+    told_endpoints[], glass_endpoints[], engine_endpoints[], propagation_action_endpoints[];
 
 /* Who calls, for rows that are open to anybody and tell some more than others. */
 RESULT keyturn_identify(struct call *c, struct caller *ret, struct err *e);

@@ -116,15 +116,13 @@ static void write_error(struct call *c, const struct err *why, struct http_reply
 }
 
 static const struct endpoint *const tables[] = {
-    ps_authentication_endpoints, ps_workgroup_endpoints,      ps_asset_endpoints,
-    ps_platform_endpoints,       ps_functional_endpoints,     ps_system_endpoints,
-    ps_system_new_endpoints,     ps_database_endpoints,       ps_directory_endpoints,
-    ps_account_endpoints,        ps_account_change_endpoints, ps_synced_endpoints,
-    ps_requestable_endpoints,    ps_credential_endpoints,     ps_release_endpoints,
-    ps_request_endpoints,        ps_terminate_endpoints,      ps_password_rule_endpoints,
-    ps_smart_rule_endpoints,     ps_quick_rule_endpoints,     ps_group_endpoints,
-    ps_permission_endpoints,     ps_rule_access_endpoints,    ps_user_endpoints,
-    ps_access_policy_endpoints,  ps_registration_endpoints,   NULL};
+    ps_authentication_endpoints, ps_workgroup_endpoints,     ps_asset_endpoints,          ps_platform_endpoints,
+    ps_functional_endpoints,     ps_system_endpoints,        ps_system_new_endpoints,     ps_database_endpoints,
+    ps_directory_endpoints,      ps_account_endpoints,       ps_account_change_endpoints, ps_synced_endpoints,
+    ps_requestable_endpoints,    ps_credential_endpoints,    ps_release_endpoints,        ps_request_endpoints,
+    ps_terminate_endpoints,      ps_password_rule_endpoints, ps_smart_rule_endpoints,     ps_quick_rule_endpoints,
+    ps_group_endpoints,          ps_permission_endpoints,    ps_rule_access_endpoints,    ps_user_endpoints,
+    ps_access_policy_endpoints,  ps_registration_endpoints,  ps_propagation_endpoints,    NULL};
 static const struct modules modules[] = {
     {"passwordsafe", "Password Safe", tables},
     {0},

@@ -13,7 +13,7 @@ extern const struct endpoint ps_authentication_endpoints[], ps_workgroup_endpoin
     ps_release_endpoints[], ps_request_endpoints[], ps_terminate_endpoints[], ps_password_rule_endpoints[],
     ps_smart_rule_endpoints[], ps_quick_rule_endpoints[], ps_group_endpoints[], ps_permission_endpoints[],
     ps_rule_access_endpoints[], ps_user_endpoints[], ps_system_new_endpoints[], ps_database_endpoints[],
-    ps_directory_endpoints[], ps_access_policy_endpoints[], ps_registration_endpoints[];
+    ps_directory_endpoints[], ps_access_policy_endpoints[], ps_registration_endpoints[], ps_propagation_endpoints[];
 
 /* ---- shared.c ---- */
 
