@@ -3,9 +3,11 @@
 
 #include <libssh/callbacks.h>
 
+#include "base/clock.h"
 #include "common/watchdog.h"
 
 enum { WAIT_MS = 1000 };
+#define REST_OF_OUTPUT (SECONDS / 2)
 
 static inline void ssh_channel_struct_free(struct ssh_channel_struct *c)
 {
@@ -117,10 +119,20 @@ static void send_input(ssh_channel c, struct str input, struct command_output *o
     ssh_channel_send_eof(c);
 }
 
+/* A daemon that keeps the outputs of the command that started it would be waited for until it ends. */
+static bool has_all(const struct reception *r, bool may_leave_daemons, int64_t *enough_at)
+{
+    if (!r->has_status)
+        return false;
+    if (*enough_at == 0)
+        *enough_at = clock_monotonic() + REST_OF_OUTPUT;
+    return r->has_ended || (may_leave_daemons && clock_monotonic() >= *enough_at);
+}
+
 RESULT command_run(ssh_session s, const char *command, struct str input, struct command_output *ret, struct err *e)
 {
     command_output_free(ret);
-    *ret = (struct command_output){.status = NO_STATUS};
+    *ret = (struct command_output){.status = NO_STATUS, .is_action = ret->is_action};
     buf_init(&ret->text, OUTPUT_BYTES_MAX);
     buf_init(&ret->problems, OUTPUT_BYTES_MAX);
     struct reception r = {.text = &ret->text, .problems = &ret->problems};
@@ -131,8 +143,10 @@ RESULT command_run(ssh_session s, const char *command, struct str input, struct 
         return FAIL_AS(e, UNREACHABLE, "unsent", "the session is gone");
     result started = start(s, c, command, e);
     if (is_ok(started)) {
+        ret->has_input = ret->is_action;
         send_input(c, input, ret);
-        while (!(r.has_status && r.has_ended) && pump(event, s, &r))
+        int64_t enough_at = 0;
+        while (!has_all(&r, ret->is_action, &enough_at) && pump(event, s, &r))
             ;
     }
     ssh_remove_channel_callbacks(c, &callbacks);

@@ -8,7 +8,9 @@ enum { OUTPUT_BYTES_MAX = 65536, NO_STATUS = -1 };
 struct command_output {
     struct buf text, problems; /* what it wrote on its standard output and on its standard error */
     int status;
-    bool has_input; /* a byte of the input may have reached the host */
+    bool has_input; /* a byte of the input may have reached the host; of an action: the command itself */
+    bool is_action; /* set by the caller: the command itself changes the host, and what it starts there may live on
+                       with its outputs in hand */
 };
 void command_output_free(struct command_output *o);
 #define AUTO_COMMAND_OUTPUT __attribute__((cleanup(command_output_free))) struct command_output

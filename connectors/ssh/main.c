@@ -8,6 +8,7 @@
 #include "common/watchdog.h"
 #include "ssh/authorized_keys.h"
 #include "ssh/key.h"
+#include "ssh/restart.h"
 #include "ssh/session.h"
 #include "ssh/verifier.h"
 
@@ -95,6 +96,7 @@ static const struct operation operations[] = {
     {"change", change_fields, sizeof(struct change_request), change_run},
     {"login", login_fields, sizeof(struct login_request), login_run},
     {"compare", compare_fields, sizeof(struct compare_request), compare_run},
+    {"restart", restart_fields, sizeof(struct restart_request), restart_run},
     {"inspect_key", inspect_fields, sizeof(struct inspect_request), inspect_run},
     {"make_key", make_fields, sizeof(struct make_request), make_run},
     {.name = NULL},
