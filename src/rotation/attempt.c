@@ -77,6 +77,8 @@ static result load_all(struct attempt *t, struct err *e)
     TRY(job_get(t->db, t->arena, t->job.id, &t->job, e));
     if (!t->job.is_open || t->job.epoch != epoch)
         return FAIL(e, CONFLICT, "job %" PRId64 " is no longer this worker's", t->job.id);
+    if (str_equal(t->job.kind, S("propagate")))
+        return SUCCESS;
     TRY(account_get(t->db, t->arena, t->job.account_id, clock_now(), &t->account, e));
     TRY(system_get(t->db, t->arena, t->account.system_id, &t->system, e));
     TRY(attempt_load_functional(t, e));

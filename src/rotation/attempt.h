@@ -53,6 +53,7 @@ struct attempt {
 bool attempt_has_word(const struct err *e, const char *word);
 /* A failure of the store's or of ours, not the target's: the job keeps its state, and is looked at again. */
 bool attempt_is_ours(const struct err *why);
+/* Of a propagation the job alone: the account may have gone, and its secrets are not needed. */
 RESULT attempt_load(struct attempt *t, struct err *e);
 RESULT attempt_open_versions(struct attempt *t, struct err *e);
 RESULT attempt_load_functional(struct attempt *t, struct err *e); /* that of t->system; in a snapshot */
@@ -87,8 +88,10 @@ RESULT run_told(struct attempt *t, struct err *e);
 RESULT told_failed(struct attempt *t, const struct err *why, struct err *e); /* nothing has changed: drift again */
 RESULT run_test(struct attempt *t, struct err *e);
 RESULT run_check(struct attempt *t, struct err *e);
-RESULT run_audit(struct attempt *t, struct err *e); /* compare.c */
-RESULT run_push(struct attempt *t, struct err *e);  /* push.c */
+RESULT run_audit(struct attempt *t, struct err *e);     /* compare.c */
+RESULT run_push(struct attempt *t, struct err *e);      /* push.c */
+RESULT run_propagate(struct attempt *t, struct err *e); /* propagate.c */
+RESULT attempt_run(struct attempt *t, struct err *e);   /* run_job.c: whichever it is */
 RESULT apply_candidate(struct attempt *t, struct err *e);
 
 /* settle.c: how a job ends */

@@ -4,6 +4,7 @@
 #include "rotation/engine.h"
 #include "rotation/link.h"
 #include "rotation/own.h"
+#include "rotation/propagation.h"
 #include "rotation/synced.h"
 #include "rotation/turn.h"
 
@@ -244,6 +245,7 @@ result change_may_delete_account(struct db *db, struct arena *a, int64_t account
     struct job open;
     TRY(refuse_linked(db, a, account_id, e));
     TRY(synced_remove_all(db, a, account_id, now, e));
+    TRY(propagation_forget(db, account_id, now, e));
     TRY(job_open_change(db, a, account_id, &open, e));
     bool is_waiting = open.id && str_equal(open.state, S("queued"));
     if (open.id && !is_waiting)

@@ -2,7 +2,10 @@
 #include "rotation/job.h"
 
 #include "audit/audit.h"
+#include "crypto/random.h"
 #include "rotation/job_row.h"
+
+#define FIRST_PAUSE (5 * SECONDS)
 
 struct job job_of(const struct rows *r, size_t i)
 {
@@ -102,6 +105,20 @@ result job_list(struct db *db, struct arena *a, const struct job_filter *f, stru
         (*ret)[i] = job_of(&r, i);
     *ret_n = r.n;
     return SUCCESS;
+}
+
+bool job_is_afterwards(const struct job *j)
+{
+    return str_equal(j->kind, S("push")) || str_equal(j->kind, S("propagate"));
+}
+
+int64_t job_pause(const struct job *j)
+{
+    int64_t tries = j->refusals > j->attempt ? j->refusals : j->attempt, pause = FIRST_PAUSE;
+    for (int64_t i = 0; i < tries && pause < JOB_LONGEST_PAUSE; i++)
+        pause *= 2;
+    pause = pause < JOB_LONGEST_PAUSE ? pause : JOB_LONGEST_PAUSE;
+    return pause - (int64_t)random_below((uint32_t)(pause / 4 / 1000)) * 1000;
 }
 
 result job_count_open(struct db *db, const char *kind, int64_t *ret, struct err *e)

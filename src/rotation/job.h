@@ -32,6 +32,10 @@ struct job_filter {
 };
 RESULT job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n,
                 struct err *e);
+#define JOB_LONGEST_PAUSE (5 * MINUTES)
+bool job_is_afterwards(const struct job *j); /* a push or a propagation: after an account's change, elsewhere */
+/* Before the next try of such a job: 5 s at first, 5 minutes at most, with jitter. */
+int64_t job_pause(const struct job *j);
 RESULT job_count_open(struct db *db, const char *kind, int64_t *ret, struct err *e);
 RESULT job_steps(struct db *db, struct arena *a, int64_t id, struct job_step **ret, size_t *ret_n, struct err *e);
 RESULT job_progress(struct db *db, struct arena *a, const struct job *j, int64_t *ret_done, int64_t *ret_total,

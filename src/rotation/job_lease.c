@@ -46,23 +46,24 @@ enum { PER_DOMAIN = 2, ON_SYSTEM_COLUMN = JOB_COLUMN_COUNT, ON_DOMAIN_COLUMN };
     "(SELECT COUNT(*) FROM jobs o WHERE o.system_id = j.system_id AND o.is_open = 1 AND o.leased_until > $1)"
 #define LEASED_ON_DOMAIN                                                                                               \
     "(SELECT COUNT(*) FROM jobs o JOIN managed_accounts n ON n.id = o.account_id WHERE o.is_open = 1 AND "             \
-    "o.leased_until > $1 AND o.kind <> 'push' AND j.kind <> 'push' AND m.domain_name <> '' AND "                       \
+    "o.leased_until > $1 AND o.kind NOT IN " AFTERWARDS " AND j.kind NOT IN " AFTERWARDS                               \
+    " AND m.domain_name <> '' AND "                                                                                    \
     "n.domain_name = m.domain_name)"
 
-/* What is due, user-triggered first. A job whose account, system or domain is busy is passed over; a push is another
- * system's business, and neither waits for the account nor keeps it. */
+/* What is due, user-triggered first. A job whose account, system or domain is busy is passed over; what comes after
+ * a change is another system's business, and neither waits for the account nor keeps it. */
 static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_system, size_t max, struct rows *ret,
                        struct err *e)
 {
     return db_query(
         db, a,
         SQL("SELECT " JOB_COLUMNS ", " LEASED_ON_SYSTEM ", " LEASED_ON_DOMAIN " FROM " JOB_TABLES
-            " WHERE j.is_open = 1 AND j.kind IN ('change', 'test', 'check', 'audit', 'push') AND j.next_try_at <= $1 "
+            " WHERE j.is_open = 1 AND j.kind IN " KINDS_RUN " AND j.next_try_at <= $1 "
             "AND "
-            "j.leased_until <= $1 AND " ENGINE_MAY_RUN_J
-            " AND (j.kind = 'push' OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND "
-            "                 o.is_open = 1 AND o.kind <> 'push' AND o.id <> j.id AND o.leased_until > $1))"
-            " AND (j.kind = 'push' OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND "
+            "j.leased_until <= $1 AND " ENGINE_MAY_RUN_J " AND (j.kind IN " AFTERWARDS
+            " OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND "
+            "                 o.is_open = 1 AND o.kind NOT IN " AFTERWARDS " AND o.id <> j.id AND o.leased_until > $1))"
+            " AND (j.kind IN " AFTERWARDS " OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.account_id = j.account_id AND "
             "                 o.is_open = 1 AND o.kind = 'change' AND o.id <> j.id AND"
             "                 ((j.kind = 'audit' AND o.sent_at > 0) OR (j.kind <> 'audit' AND o.state <> 'queued'))))"
             " AND (j.kind <> 'change' OR j.sent_at > 0 OR NOT EXISTS (SELECT 1 FROM jobs o"
@@ -76,21 +77,16 @@ static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_s
         ret, e);
 }
 
-static bool is_push_job(const struct job *j)
-{
-    return str_equal(j->kind, S("push"));
-}
-
 /* Beside those that others hold, and what was just taken. */
 static bool is_busy(const struct job *jobs, size_t n, const struct job *j, size_t on_system, size_t on_domain,
                     size_t per_system)
 {
     for (size_t i = 0; i < n; i++) {
-        bool is_push = is_push_job(j) || is_push_job(&jobs[i]);
-        if (jobs[i].account_id == j->account_id && !is_push)
+        bool is_after = job_is_afterwards(j) || job_is_afterwards(&jobs[i]);
+        if (jobs[i].account_id == j->account_id && !is_after)
             return true;
         on_system += jobs[i].system_id == j->system_id;
-        on_domain += !is_push && j->domain_name.n && str_equal(jobs[i].domain_name, j->domain_name);
+        on_domain += !is_after && j->domain_name.n && str_equal(jobs[i].domain_name, j->domain_name);
     }
     return on_system >= per_system || on_domain >= PER_DOMAIN;
 }

@@ -14,5 +14,9 @@
 #define JOB_TABLES                                                                                                     \
     "jobs j LEFT JOIN managed_systems s ON s.id = j.system_id LEFT JOIN managed_accounts m ON m.id = j.account_id"
 
+/* Kinds that come after an account's change, on other systems: neither waits for the account nor keeps it. */
+#define KINDS_RUN  "('change', 'test', 'check', 'audit', 'push', 'propagate')" /* by workers */
+#define AFTERWARDS "('push', 'propagate')"
+
 enum { JOB_COLUMN_COUNT = 35 };
 struct job job_of(const struct rows *r, size_t i);

@@ -75,8 +75,8 @@ struct line_setup {
 bool line_was_set_up(const struct line *l, const struct line_setup *setup);
 
 /* Errors of all calls: UNREACHABLE (nothing was sent to the target; e->word holds the protocol's code, such as
- * "host_key_unknown"), REFUSED (the target said no), UNCERTAIN (change only: sent, or the connector died), INVALID.
- * Only line_change and line_push ever return UNCERTAIN. */
+ * "host_key_unknown"), REFUSED (the target said no), UNCERTAIN (sent, or the connector died), INVALID.
+ * Only line_change, line_push and line_restart ever return UNCERTAIN. */
 /* `part` ("password", "key" or ""): what the connector need look at. Where the line was set up so before, its session
  * is used again. */
 RESULT line_check(struct line *l, const struct line_setup *setup, struct target_account account, const char *part,
@@ -92,6 +92,9 @@ struct line_end {
 };
 /* After line_check, with a functional session: store the value there. UNCERTAIN as of line_change. */
 RESULT line_push(struct line *l, const struct line_end *end, const struct secret *value, struct err *e);
+/* After line_check, with a functional session: restart this service of the host. UNCERTAIN as of line_change; it may be
+ * restarted again. */
+RESULT line_restart(struct line *l, struct str service, struct err *e);
 /* After line_check, with a functional session of its own: end the session that this fence_token of another process
  * names. On success it is over, and changes nothing any more. */
 RESULT line_fence(struct line *l, struct str token, struct err *e);

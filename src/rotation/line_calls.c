@@ -202,6 +202,15 @@ RESULT line_push(struct line *l, const struct line_end *end, const struct secret
     return line_exchange(l, &w, LINE_CHANGES, line_call_seconds(l), a, &reply, e);
 }
 
+RESULT line_restart(struct line *l, struct str service, struct err *e)
+{
+    AUTOFREE(arena) a = arena_new();
+    struct json_writer w = line_begin(l, "restart");
+    line_write_text(&w, "service", service);
+    struct line_reply reply = {0};
+    return line_exchange(l, &w, LINE_CHANGES, line_call_seconds(l), a, &reply, e);
+}
+
 RESULT line_fence(struct line *l, struct str token, struct err *e)
 {
     AUTOFREE(arena) a = arena_new();

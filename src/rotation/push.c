@@ -3,11 +3,8 @@
 #include "rotation/attempt.h"
 
 #include "audit/audit.h"
-#include "crypto/random.h"
 #include "rotation/follower.h"
 
-#define FIRST_PAUSE    (5 * SECONDS)
-#define LONGEST_PAUSE  (5 * MINUTES)
 #define LATE_BY        (5 * SECONDS)  /* of a connector's last words, beyond the time that it was given */
 #define CONFIRM_AFTER  (10 * SECONDS) /* what the far server had lying about when it came back is done by then */
 #define TEXT_BYTES_MAX 400
@@ -55,15 +52,6 @@ static void act_as_server(struct db *db)
 
 /* ---- how it ends ---- */
 
-static int64_t pause_after(const struct job *j)
-{
-    int64_t tries = j->refusals > j->attempt ? j->refusals : j->attempt, pause = FIRST_PAUSE;
-    for (int64_t i = 0; i < tries && pause < LONGEST_PAUSE; i++)
-        pause *= 2;
-    pause = pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE;
-    return pause - (int64_t)random_below((uint32_t)(pause / 4 / 1000)) * 1000;
-}
-
 /* The same trouble again is noted once: it may last for months. */
 static result note_failure(struct db *db, struct push *p, int64_t now, struct err *e)
 {
@@ -102,7 +90,7 @@ static result failed(struct push *p, const struct err *why, bool is_unknown, str
     p->is_unknown = is_unknown;
     p->code = why->word ? why->word : "refused";
     p->text = str_sub(arena_str(t->arena, str_of(why->text)), 0, TEXT_BYTES_MAX);
-    p->at = clock_now() + (attempt_has_word(why, "budget") ? LONGEST_PAUSE : pause_after(&t->job));
+    p->at = clock_now() + (attempt_has_word(why, "budget") ? JOB_LONGEST_PAUSE : job_pause(&t->job));
     return writer_do(t->config->writer, write_failed, p, e);
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "rotation/attempt.h"
 #include "rotation/engine.h"
+#include "rotation/job_row.h"
 #include "rotation/line_pool.h"
 
 enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, QUIET_DEFAULT_S = 60, WORKERS_MAX = ROTATION_LANES_MAX };
@@ -35,20 +36,6 @@ struct rotation {
 
 /* ---- a worker ---- */
 
-static result run_job(struct attempt *t, struct err *e)
-{
-    TRY(attempt_load(t, e));
-    if (str_equal(t->job.kind, S("test")))
-        return run_test(t, e);
-    if (str_equal(t->job.kind, S("check")))
-        return run_check(t, e);
-    if (str_equal(t->job.kind, S("audit")))
-        return run_audit(t, e);
-    if (str_equal(t->job.kind, S("push")))
-        return run_push(t, e);
-    return run_change(t, e);
-}
-
 static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, struct arena *a, bool *ret_settled)
 {
     struct job j = {0};
@@ -61,7 +48,7 @@ static void count_outcome(struct rotation *r, int64_t job_id, struct db *db, str
     if (!is_ok(got))
         return;
     *ret_settled = !j.is_open;
-    if (str_equal(j.kind, S("push")))
+    if (job_is_afterwards(&j))
         return;
     pthread_mutex_lock(&r->lock);
     r->stats.proved += str_equal(j.state, S("done"));
@@ -111,7 +98,7 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
     struct arena *a = arena_new();
     struct attempt t = {.config = &r->config, .db = db, .arena = a, .job = *claimed};
     struct err e = {0};
-    result done = own_waited(&t, run_job(&t, &e), &e);
+    result done = own_waited(&t, attempt_run(&t, &e), &e);
     line_pool_give(r->config.lines, TAKE(t.line));
     if (done.code == CONFLICT)
         log_info("job %" PRId64 ": %s", claimed->id, e.text);
@@ -252,7 +239,7 @@ static bool is_anything_due(struct db *db, struct arena *a)
     result r =
         db_query(db, a,
                  SQL("SELECT j.id FROM jobs j WHERE j.is_open = 1 AND j.next_try_at <= $1 AND j.leased_until <= $1 "
-                     "AND j.kind IN ('change', 'test', 'check', 'audit', 'push') AND " ENGINE_MAY_RUN_J " LIMIT 1",
+                     "AND j.kind IN " KINDS_RUN " AND " ENGINE_MAY_RUN_J " LIMIT 1",
                      P_INT(now)),
                  &rows, &e);
     db_snapshot_end(db);

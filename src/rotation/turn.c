@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "rotation/link.h"
 #include "rotation/own.h"
+#include "rotation/propagation.h"
 
 static const char *proof_word(enum turn_proof proof)
 {
@@ -79,6 +80,9 @@ result turn_account(struct db *db, struct arena *a, const struct keyring *keys, 
     if (proof != TURN_STORED_ONLY)
         TRY(mark_version_proved(db, account_id, number, proof, now, e));
     TRY(link_turn_all(db, a, keys, account_id, number, now, e));
+    /* What no system has been seen to have is no reason to restart anything. */
+    if (proof != TURN_STORED_ONLY)
+        TRY(propagation_turn(db, a, account_id, now, e));
     struct audit_object object = {"account", account_id,
                                   arena_printf(a, "%.*s/%.*s", STR_ARG(account.system_name), STR_ARG(account.name))};
     audit_note(db, proof == TURN_STORED_ONLY ? "account.stored" : "account.changed", true, object, account_id,

@@ -114,7 +114,7 @@ static result job_show(struct call *c, struct err *e)
 
 static const char *const states[] = {"open", "queued",  "prepared", "applying",  "verifying", "resolving",
                                      "done", "refused", "drift",    "abandoned", "dropped",   NULL};
-static const char *const kinds[] = {"change", "test", "check", "system", "rule", "audit", "push", NULL};
+static const char *const kinds[] = {"change", "test", "check", "system", "rule", "audit", "push", "propagate", NULL};
 struct job_query {
     struct paging paging;
     struct str state, kind;
