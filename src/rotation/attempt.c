@@ -135,12 +135,15 @@ static result note_hand_over(struct db *db, void *argument, struct err *e)
     TRY(own_let_hand_over(db, t, e));
     TRY(t->is_guessing ? budget_spend(db, t->arena, t->functional_budget, clock_now(), e)
                        : check_functional_budget(db, t, e));
+    bool is_propagation = str_equal(t->job.kind, S("propagate"));
+    const char *whose = is_propagation         ? ", the functional account's alone"
+                        : t->functional.is_set ? ", with the functional account's"
+                                               : "";
     struct audit_object object = {
         "account", t->account.id,
         arena_printf(t->arena, "%.*s/%.*s", STR_ARG(t->account.system_name), STR_ARG(t->account.name))};
     audit_note(db, "secret.handed", true, object, t->account.id,
-               arena_printf(t->arena, "to the connector of job %" PRId64 "%s", t->job.id,
-                            t->functional.is_set ? ", with the functional account's" : ""));
+               arena_printf(t->arena, "to the connector of job %" PRId64 "%s", t->job.id, whose));
     return SUCCESS;
 }
 

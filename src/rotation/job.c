@@ -163,9 +163,6 @@ result job_progress(struct db *db, struct arena *a, const struct job *j, int64_t
     return SUCCESS;
 }
 
-/* A store that was wound back gives the ids of lost jobs out again: their epochs must not be the same. */
-#define FIRST_EPOCH "COALESCE((SELECT CAST(value AS bigint) * 1048576 FROM settings WHERE name = 'epoch'), 0)"
-
 result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *ret_id, struct err *e)
 {
     return db_insert(

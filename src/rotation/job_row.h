@@ -18,5 +18,8 @@
 #define KINDS_RUN  "('change', 'test', 'check', 'audit', 'push', 'propagate')" /* by workers */
 #define AFTERWARDS "('push', 'propagate')"
 
+/* A store that was wound back gives the ids of lost jobs out again: their epochs must not be the same. */
+#define FIRST_EPOCH "COALESCE((SELECT CAST(value AS bigint) * 1048576 FROM settings WHERE name = 'epoch'), 0)"
+
 enum { JOB_COLUMN_COUNT = 35 };
 struct job job_of(const struct rows *r, size_t i);

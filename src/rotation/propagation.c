@@ -4,7 +4,7 @@
 #include "accounts/propagation.h"
 #include "audit/audit.h"
 #include "base/log.h"
-#include "rotation/job.h"
+#include "rotation/job_row.h"
 
 /* Sent or not: its epoch moves, so that whoever holds it records nothing any more, and begins nothing more. */
 static result drop_unfinished(struct db *db, int64_t account_id, const char *why, int64_t now, struct err *e)
@@ -26,6 +26,49 @@ static void note_left_out(struct db *db, struct arena *a, int64_t account_id, si
                text);
 }
 
+/* One statement, however many systems: they may be a thousand, in the transaction of the turn. */
+static result insert_jobs(struct db *db, struct arena *a, int64_t account_id, struct str actions,
+                          const int64_t *systems, size_t n, int64_t now, struct err *e)
+{
+    struct builder b;
+    builder_init(&b, a);
+    builder_add(&b, "INSERT INTO jobs (kind, state, is_open, trigger_kind, is_queued, made_by, epoch, system_id, "
+                    "account_id, created_at, next_try_at, parts, server) SELECT 'propagate', 'queued', 1, 'turn', 1, "
+                    "0, " FIRST_EPOCH ", s.id,");
+    builder_param(&b, P_INT(account_id));
+    builder_add(&b, ",");
+    builder_param(&b, P_INT(now));
+    builder_add(&b, ",");
+    builder_param(&b, P_INT(now));
+    builder_add(&b, ",");
+    builder_param(&b, P_TEXT(actions));
+    builder_add(&b, ",");
+    builder_param(&b, P_TEXT(db_server(db)));
+    builder_add(&b, " FROM managed_systems s WHERE ");
+    builder_in(&b, "s.id", systems, n);
+    return db_run(db, builder_sql(&b), e);
+}
+
+/* Those with the same actions together. */
+static result insert_all(struct db *db, struct arena *a, int64_t account_id, const struct propagation_target *targets,
+                         size_t n, int64_t now, struct err *e)
+{
+    int64_t *systems = arena_array(a, int64_t, n);
+    bool *is_in = arena_array(a, bool, n);
+    for (size_t first = 0; first < n; first++) {
+        size_t alike = 0;
+        if (is_in[first])
+            continue;
+        for (size_t i = first; i < n; i++)
+            if (str_equal(targets[i].actions, targets[first].actions)) {
+                systems[alike++] = targets[i].system_id;
+                is_in[i] = true;
+            }
+        TRY(insert_jobs(db, a, account_id, targets[first].actions, systems, alike, now, e));
+    }
+    return SUCCESS;
+}
+
 /* Where is decided here, in the turn's own transaction, so that the jobs can be seen, and a rule that changes later
  * neither adds a restart nor takes one away. */
 result propagation_turn(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
@@ -38,18 +81,7 @@ result propagation_turn(struct db *db, struct arena *a, int64_t account_id, int6
         note_left_out(db, a, account_id, n);
         n = PROPAGATION_SYSTEMS_MAX;
     }
-    for (size_t i = 0; i < n; i++) {
-        int64_t id;
-        struct job j = {.kind = S("propagate"),
-                        .state = S("queued"),
-                        .trigger = S("turn"),
-                        .is_queued = true,
-                        .account_id = account_id,
-                        .system_id = targets[i].system_id,
-                        .parts = targets[i].actions};
-        TRY(job_insert(db, &j, now, &id, e));
-    }
-    return SUCCESS;
+    return insert_all(db, a, account_id, targets, n, now, e);
 }
 
 result propagation_forget(struct db *db, int64_t account_id, int64_t now, struct err *e)

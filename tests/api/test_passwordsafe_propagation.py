@@ -1,7 +1,7 @@
 """tests/api/test_passwordsafe_propagation.py: propagation actions: who may make and assign them, and to what (passwordsafe-api 7.11)."""
 import pytest
 from passwordsafe_people import AM, READ, SM, WRITE, People, recorded, refused
-from store import rows_of
+from store import Store, rows_of
 from support import ok
 
 OWN = "/propagation-actions"
@@ -94,6 +94,23 @@ def test_an_own_system_without_services_400(place, people):
     assert ok(place.ps.post(path, {"SmartRuleIDs": [place.rule]}), 201)["SmartRuleIDs"] == str(place.rule)
     ok(place.ps.delete(f"/ManagedAccounts/{account}"))
     assert rows_of(people.server, "SELECT count(*) FROM account_propagations WHERE account_id = ?", (account,)) == [(0,)]
+
+
+def test_more_systems_than_one_turn_can_serve_400(server, place):
+    """A thousand systems, made in the store: through the API it would take minutes."""
+    with Store(server) as db:
+        columns = {name: ", ".join(f'"{column}"' for column in db.columns()[name] if column not in ("id", "asset_id", "name", "name_key")) for name in ("assets", "managed_systems")}
+        for number in range(1001):
+            name = f"many{number}"
+            db.execute(f"INSERT INTO assets (name, name_key, {columns['assets']}) SELECT ?, ?, {columns['assets']} FROM assets WHERE id = (SELECT asset_id FROM managed_systems WHERE id = ?)", (name, name, place.systems[0]))
+            db.execute(f"INSERT INTO managed_systems (asset_id, name, name_key, {columns['managed_systems']}) SELECT (SELECT id FROM assets WHERE name_key = ?), ?, ?, {columns['managed_systems']} FROM managed_systems WHERE id = ?",
+                       (name, name, name, place.systems[0]))
+    assert refused(place.assign({"SmartRuleIDs": place.all["ManagedSystem"]}, 400), 400) == "SmartRuleIDs: an account's actions run on at most 1000 systems"
+    assert place.rules() == []
+    place.assign({"SmartRuleIDs": place.rule})
+    with Store(server) as db:
+        db.execute("DELETE FROM managed_systems WHERE name_key LIKE 'many%'")
+        db.execute("DELETE FROM assets WHERE name_key LIKE 'many%'")
 
 
 def test_404(place):

@@ -133,7 +133,7 @@ def test_it_runs_where_the_rules_say_once_each(world):
     assert found == {world.here: ["counter"], world.there: ["counter", "leaves.daemon"]}
     assert (len(times(world.host)), len(times(world.second)), len(times(world.second, "daemon"))) == (1, 1, 1)
     handed = rows_of(world.server, "SELECT detail FROM audit_rows WHERE what = 'secret.handed' AND detail LIKE ?", (f"to the connector of job {news(world)[0]['id']}, %",))
-    assert len(handed) == 1 and "functional account" in handed[0][0]
+    assert len(handed) == 1 and handed[0][0].endswith("the functional account's alone")
     world.second.run("pkill -x sleep || true")
 
 
@@ -335,7 +335,7 @@ def test_killed_while_it_runs(world):
     world.assign("counter")
     world.assign("slow")
     world.change()
-    wait_for(lambda: times(world.host), WAIT, 0.05)
+    wait_for(lambda: "restarted" in world.steps(news(world)[0]["id"]), WAIT, 0.05)
     world.server.kill()
     world.server.start()
     world.sign_in()
