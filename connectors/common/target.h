@@ -32,9 +32,8 @@ struct target {
         LIST("host_keys", request, host_keys, struct host_key, target_key_fields, .max = 64)
 extern const struct field target_key_fields[];
 
-/* Take target and keys of a check over. *ret_is_same (may be NULL): both are exactly those of the check
- * before. Code: bad_request,
- * for a process serves one target in its life. */
+/* Take target and keys of a check over. *ret_is_same (may be NULL): both are exactly those of the check before.
+ * Code: bad_request, for a process serves one target in its life. */
 RESULT target_keep(struct target *t, const struct target_address *to, const struct list *keys, bool *ret_is_same,
                    struct err *e);
 

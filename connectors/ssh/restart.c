@@ -66,7 +66,7 @@ result restart_run(void *state, void *request, struct arena *a, struct answer *a
         return FAIL_AS(e, INVALID, "bad_request", "the check named no functional account");
     if (!h->session)
         return FAIL_AS(e, UNREACHABLE, "unreachable", "the check opened no functional session");
-    watchdog_start(h->address.timeout_s);
+    watchdog_start(h->target.address.timeout_s);
     watchdog_guard(ssh_get_fd(h->session));
     bool is_systemd = false;
     TRY(has_systemd(h, &is_systemd, e));
