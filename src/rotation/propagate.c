@@ -203,8 +203,9 @@ static result run_action(struct propagation *p, int64_t id, bool *ret_goes_on, s
         return restarted;
     }
     keep_why(p, &why);
-    *ret_goes_on = restarted.code == REFUSED || attempt_has_word(&why, "elevation_denied");
-    p->was_tried = p->was_tried || *ret_goes_on || restarted.code == UNCERTAIN;
+    bool is_denied = attempt_has_word(&why, "elevation_denied");
+    *ret_goes_on = restarted.code == REFUSED || restarted.code == INVALID || is_denied;
+    p->was_tried = p->was_tried || restarted.code != UNREACHABLE || is_denied;
     return SUCCESS;
 }
 

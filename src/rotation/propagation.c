@@ -6,6 +6,19 @@
 #include "base/log.h"
 #include "rotation/job_row.h"
 
+/* Or had some when it turned last. Most accounts have none, and a turn of theirs asks no more than this. */
+static result has_actions(struct db *db, struct arena *a, int64_t account_id, bool *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a,
+                 SQL("SELECT 1 FROM account_propagations WHERE account_id = $1 UNION ALL SELECT 1 FROM jobs WHERE "
+                     "account_id = $1 AND is_open = 1 AND kind = 'propagate' LIMIT 1",
+                     P_INT(account_id)),
+                 &r, e));
+    *ret = r.n > 0;
+    return SUCCESS;
+}
+
 /* Sent or not: its epoch moves, so that whoever holds it records nothing any more, and begins nothing more. */
 static result drop_unfinished(struct db *db, int64_t account_id, const char *why, int64_t now, struct err *e)
 {
@@ -75,6 +88,10 @@ result propagation_turn(struct db *db, struct arena *a, int64_t account_id, int6
 {
     struct propagation_target *targets;
     size_t n;
+    bool has_any;
+    TRY(has_actions(db, a, account_id, &has_any, e));
+    if (!has_any)
+        return SUCCESS;
     TRY(drop_unfinished(db, account_id, "the account has turned again", now, e));
     TRY(propagation_targets(db, a, account_id, &targets, &n, e));
     if (n > PROPAGATION_SYSTEMS_MAX) {

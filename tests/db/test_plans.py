@@ -34,7 +34,7 @@ HANDFUL = {
     "audit_heads": "one per server", "audit_checkpoints": "the last one, from the end", "smart_rules": "written by hand", "rule_access": "groups times rules, by hand",
     "access_policies": "written by hand", "password_rules": "written by hand", "workgroups": "written by hand", "registrations": "written by hand",
     "functional_accounts": "about one per platform and site",
-    "directories": "one per domain", "devices": "the robots' machines", "lockers": "written by hand",
+    "directories": "one per domain", "propagation_actions": "written by hand", "devices": "the robots' machines", "lockers": "written by hand",
 }
 SORTED = {**HANDFUL, "users": "some thousands of people, sorted in milliseconds"}
 # Whole tables that have to be read: (pattern of the statement, why).
