@@ -54,6 +54,8 @@ RESULT change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *
 RESULT change_may_delete_account(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e);
 /* Its address, port or functional account: CONFLICT while a change of one of its accounts is under way there. */
 RESULT change_may_move_system(struct db *db, struct arena *a, int64_t system_id, struct err *e);
+/* A system is about to use this functional account: CONFLICT while that one's own password is being changed. */
+RESULT change_may_use_functional(struct db *db, struct arena *a, struct opt_int functional_id, struct err *e);
 /* The first credential of a new account (stored, unverified). */
 RESULT change_store_first(struct db *db, struct arena *a, const struct keyring *keys, const struct change_wish *wish,
                           int64_t now, struct err *e);

@@ -271,6 +271,22 @@ result change_may_move_system(struct db *db, struct arena *a, int64_t system_id,
     return SUCCESS;
 }
 
+result change_may_use_functional(struct db *db, struct arena *a, struct opt_int functional_id, struct err *e)
+{
+    struct rows r;
+    if (!functional_id.is_set)
+        return SUCCESS;
+    TRY(db_query(db, a,
+                 SQL("SELECT id FROM jobs WHERE turns_functional = $1 AND turns_functional > 0 AND is_open = 1 AND "
+                     "sent_at > 0 ORDER BY id LIMIT 1",
+                     P_INT(functional_id.value)),
+                 &r, e));
+    if (r.n)
+        return FAIL(e, CONFLICT, "The functional account's own password is being changed: job %" PRId64,
+                    row_int(&r, 0, 0));
+    return SUCCESS;
+}
+
 result change_restore(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t by,
                       int64_t now, struct err *e)
 {

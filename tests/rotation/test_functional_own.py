@@ -153,6 +153,9 @@ def test_the_others_wait_while_its_outcome_is_unknown(ps, admin, fresh):
             wait_for(lambda: is_applying(admin, own))
             assert other.change({"Queue": True}).status_code == 204
             wait_for(lambda: "own password is being changed" in job_of(admin, other)["reason"])
+            functional = ok(ps.get(f"/ManagedSystems/{own.system_id}"))["FunctionalAccountID"]
+            body = {"EntityTypeID": 1, "HostName": "joins-late", "IPAddress": "127.0.0.1", "PlatformID": 2, "AutoManagementFlag": True, "FunctionalAccountID": functional}
+            assert ps.post("/Workgroups/1/ManagedSystems", body).status_code == 409
         assert put.result().status_code in (204, 409)
     assert settled(admin, own)["state"] == "done" and settled(admin, other)["state"] == "done"
     assert fresh.has_password("func", "Rolled-Forward-2!") and own.password() == "Rolled-Forward-2!"

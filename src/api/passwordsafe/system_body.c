@@ -155,8 +155,10 @@ result change_system(struct call *c, const struct managed_system *stored, const 
     struct managed_system s = *stored;
     TRY(refuse_what_stands_elsewhere(stored, in, e));
     take_system_body(&s, in);
-    if (is_aimed_elsewhere(stored, &s))
+    if (is_aimed_elsewhere(stored, &s)) {
         TRY(change_may_move_system(c->db, c->arena, s.id, e));
+        TRY(change_may_use_functional(c->db, c->arena, s.functional_account_id, e));
+    }
     TRY(system_update(c->db, c->arena, &s, e));
     return answer_system(c, s.id, e);
 }

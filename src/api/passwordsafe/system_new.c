@@ -1,6 +1,7 @@
 /* api/passwordsafe/system_new.c: taking assets, databases and directories under management (passwordsafe-api 6.9). */
 #include "accounts/database.h"
 #include "api/passwordsafe/system_body.h"
+#include "rotation/change.h"
 
 static const struct body system_body =
     BODY(struct system_body, ps_system_body_fields,
@@ -11,6 +12,7 @@ static result make(struct call *c, struct managed_system begin, const struct sys
 {
     int64_t id;
     take_system_body(&begin, in);
+    TRY(change_may_use_functional(c->db, c->arena, begin.functional_account_id, e));
     TRY(system_create(c->db, c->arena, &begin, &id, e));
     return answer_system(c, id, e);
 }
