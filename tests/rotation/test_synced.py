@@ -225,8 +225,8 @@ def test_no_circles_no_chains(ps, family, host, system, other):
     sync(ps, stranger, family.parent, 400)     # one that has subscribers itself
     assert "already synced" in sync(ps, family.parent, family.near, 409)
     assert "already synced" in sync(ps, stranger, family.near, 409)
-    unreachable = Managed(ps, host, "func", password="x", system=system)
-    assert "functional account" in sync(ps, family.parent, unreachable, 400)
+    unreachable = Managed(ps, host, "u5", system=take_on_host(ps, host, AutoManagementFlag=False), auto=False)
+    assert "no FunctionalAccountID" in sync(ps, family.parent, unreachable, 400)
     assert ps.post(f"/ManagedAccounts/{family.parent.id}/SyncedAccounts/999999").status_code == 404
     assert ps.post(f"/ManagedAccounts/999999/SyncedAccounts/{stranger.id}").status_code == 404
     assert ps.delete(f"/ManagedAccounts/{family.parent.id}/SyncedAccounts/{stranger.id}").status_code == 404
