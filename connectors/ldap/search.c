@@ -121,45 +121,56 @@ static const char *uid_filter(struct str account, struct arena *a)
     return arena_cstr(a, buf_str(&text));
 }
 
-result search_account(LDAP *ld, struct str account, struct arena *a, const char **ret_dn, struct err *e)
+/* The one entry with this uid; *ret holds what was asked for of it. One context may lie within another. */
+static RESULT find_account(LDAP *ld, struct str account, char **attributes, struct arena *a, const char **ret_dn,
+                           struct found *ret, struct err *e)
 {
     const char *contexts[CONTEXTS_MAX] = {0};
     const char *dn = NULL;
     size_t n = 0, hits = 0;
+    AUTO_FOUND kept = {0};
     TRY(read_contexts(ld, a, contexts, &n, e));
-    struct search s = {.filter = uid_filter(account, a), .scope = LDAP_SCOPE_SUBTREE, .attributes = no_attributes};
+    struct search s = {.filter = uid_filter(account, a), .scope = LDAP_SCOPE_SUBTREE, .attributes = attributes};
     for (size_t i = 0; i < n; i++) {
         AUTO_FOUND found = {0};
         s.base = contexts[i];
         TRY(search_run(ld, &s, a, &found, e));
         const char *here = found.entry ? dn_of(ld, found.entry, a) : NULL;
-        bool is_same = here && dn && strcmp(here, dn) == 0; /* one context may lie within another */
+        bool is_same = here && dn && strcmp(here, dn) == 0;
         hits += is_same && found.count == 1 ? 0 : found.count;
-        dn = here ? here : dn;
+        if (!here)
+            continue;
+        dn = here;
+        found_free(&kept);
+        kept = (struct found){TAKE(found.entry), 1};
     }
     if (hits > 1)
         return FAIL_AS(e, REFUSED, "no_account", "more than one entry has this uid: give the account's DN");
     if (hits == 0 || !dn || !dn[0])
         return FAIL_AS(e, REFUSED, "no_account", "no entry that can be seen here has this uid");
     *ret_dn = dn;
+    *ret = (struct found){TAKE(kept.entry), 1};
     return SUCCESS;
+}
+
+result search_account(LDAP *ld, struct str account, struct arena *a, const char **ret_dn, struct err *e)
+{
+    AUTO_FOUND found = {0};
+    return find_account(ld, account, no_attributes, a, ret_dn, &found, e);
 }
 
 result search_entry(LDAP *ld, struct str account, struct str dn, char **attributes, struct arena *a,
                     const char **ret_dn, struct found *ret, struct err *e)
 {
-    const char *name = NULL;
-    if (dn.n > 0)
-        name = arena_cstr(a, dn);
-    else
-        TRY(search_account(ld, account, a, &name, e));
-    const struct search s = {
-        .base = name, .scope = LDAP_SCOPE_BASE, .attributes = attributes ? attributes : no_attributes};
+    char **wanted = attributes ? attributes : no_attributes;
+    if (dn.n == 0)
+        return find_account(ld, account, wanted, a, ret_dn, ret, e);
+    const struct search s = {.base = arena_cstr(a, dn), .scope = LDAP_SCOPE_BASE, .attributes = wanted};
     AUTO_FOUND found = {0};
     TRY(search_run(ld, &s, a, &found, e));
     if (!found.entry)
         return FAIL_AS(e, REFUSED, "no_account", "the server does not know the account, or does not show it");
-    *ret_dn = name;
+    *ret_dn = s.base;
     *ret = (struct found){TAKE(found.entry), found.count};
     return SUCCESS;
 }

@@ -12,7 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets
 from ldap_fixtures import (  # noqa: E402,F401
     change, check, connector, dn_of, functional, keys, LdapServer, login, PASSWORDS, server, target)
 from ldap_server import SUFFIX  # noqa: E402
-from scripted_ldap import BIND, closes, MODIFY, ScriptedLdap, SEARCH  # noqa: E402
+from scripted_ldap import (  # noqa: E402
+    ber, BIND, closes, DEFAULTS, message, MODIFY, result_bytes, ScriptedLdap, SEARCH, SEARCH_DONE, SEARCH_ENTRY)
 
 
 def ask_again(connector, where, account="u1", **more):
@@ -45,15 +46,24 @@ def test_the_session_is_kept(connector, server, has_dn):
         assert connector.sockets() == sockets
 
 
-def test_what_is_asked_of_the_server(connector, server):
-    with ScriptedLdap(server.directory) as impostor:
+def has_one_context(server, connection, number, request):
+    if b"namingContexts" not in request:
+        return DEFAULTS[SEARCH](server, connection, number, request)
+    context = ber(0x30, ber(0x04, b"namingContexts"), ber(0x31, ber(0x04, SUFFIX.encode())))
+    root = message(number, ber(SEARCH_ENTRY, ber(0x04), ber(0x30, context)))
+    return connection.sendall(root + result_bytes(number, SEARCH_DONE, 0))
+
+
+@pytest.mark.parametrize("dn, asked", [(dn_of("u1"), [SEARCH, MODIFY]), ("", [SEARCH, SEARCH, MODIFY])])
+def test_what_is_asked_of_the_server(connector, server, dn, asked):
+    with ScriptedLdap(server.directory, on={SEARCH: has_one_context}) as impostor:
         impostor.pin = server.pin
-        assert ask_again(connector, impostor, dn=dn_of("u1"))["ok"]
+        assert ask_again(connector, impostor, dn=dn)["ok"]
         seen = len(impostor.operations)
-        assert ask_again(connector, impostor, dn=dn_of("u1"))["ok"]
-        assert impostor.operations[seen:] == [SEARCH, MODIFY] and impostor.handshakes == 1
+        assert ask_again(connector, impostor, dn=dn)["ok"]
+        assert impostor.operations[seen:] == asked and impostor.handshakes == 1
         impostor.answers[SEARCH] = closes
-        assert ask_again(connector, impostor, dn=dn_of("u1"))["code"] == "unreachable"
+        assert ask_again(connector, impostor, dn=dn)["code"] == "unreachable"
         assert impostor.operations.count(BIND) == 2  # one new sign-in, and no third
         assert impostor.handshakes == 2
 
