@@ -165,6 +165,8 @@ result change_run(void *state, void *request, struct arena *a, struct answer *an
     if (is_password)
         TRY(check_password(r->password, e));
     watchdog_start(h->target.address.timeout_s);
+    if (!is_self)
+        watchdog_guard(ssh_get_fd(h->session));
     if (!is_password)
         return change_key(h, r, is_self, a, e);
     if (is_self)

@@ -175,6 +175,19 @@ def test_a_session_that_hangs_leaves_time_for_another(connector, tmp_path):
         other.thaw()
 
 
+def test_a_change_through_a_session_that_hangs_has_sent_nothing(connector, tmp_path):
+    with SshHost(tmp_path) as other:
+        timed = {"target": target(other, 3)}
+        assert ask_again(connector, other, **timed)["ok"] and ask_again(connector, other, **timed)["ok"]
+        other.freeze()
+        began = time.monotonic()
+        assert change(connector, "u1", "Never-Sent-1!")["code"] in ("unsent", "unreachable")
+        assert time.monotonic() - began < 5
+        other.thaw()
+        assert ask_again(connector, other, **timed)["ok"]
+        assert other.has_password("u1", PASSWORDS["u1"])
+
+
 def test_another_host_key_after_a_restart_sends_nothing(connector, tmp_path):
     with SshHost(tmp_path) as other:
         check(connector, other)
