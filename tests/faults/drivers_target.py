@@ -10,17 +10,38 @@ from drivers import Driver
 from support import ok
 
 
-class ChunkProxy(CutProxy):
-    """Counts the chunks of all connections, both directions, from arm() on; at the chunk `at`, act() or a cut."""
+class Door(CutProxy):
+    """One of a trap's proxies."""
 
-    def __init__(self, target_port, at=0, manner="reset", act=None):
+    def __init__(self, trap, listen, target, manner):
+        self.trap = trap
+        super().__init__(target[1], listen=listen, target_address=target[0], manner=manner)
+
+    def _is_cut(self, number, direction, passed):
+        return self.trap.springs()
+
+
+class Trap:
+    """Proxies in front of a target, which count the chunks of all connections, both directions, from arm() on; at the chunk `at`, act() or a
+    cut. doors: where each listens, and what it leads to."""
+
+    def __init__(self, doors, manner="reset", at=0, act=None):
         self.at, self.act, self.counter, self.is_armed, self.has_fired, self._counting = at, act, 0, False, False, threading.Lock()
-        super().__init__(target_port, manner=manner if manner == "hang" else "reset")
+        self._doors = [Door(self, *door, manner if manner == "hang" else "reset") for door in doors]
+        self.address, self.port = self._doors[0].address, self._doors[0].port
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for door in self._doors:
+            door.stop()
 
     def arm(self):
         self.is_armed = True
 
-    def _is_cut(self, number, direction, passed):
+    def springs(self):
+        """Is this chunk to be cut?"""
         with self._counting:
             if not self.is_armed:
                 return False
@@ -43,35 +64,35 @@ class Cut(Driver):
 
     @contextlib.contextmanager
     def through(self, lane, **more):
-        """(run, proxy), the server started behind it."""
+        """(run, trap), the server started behind it."""
         with self.run(lane) as run:
-            port = lane.postgresql.port if self.between == "store" else run.host.port
-            with ChunkProxy(port, **more) as proxy:
+            doors = run.host.doors() if self.between == "target" else [(("127.0.0.1", 0), ("127.0.0.1", lane.postgresql.port))]
+            with Trap(doors, **more) as trap:
                 if self.between == "store":
-                    run.start(store=lane.postgresql.url(run.database, port=proxy.port))
+                    run.start(store=lane.postgresql.url(run.database, port=trap.port))
                 else:
-                    run.dial(proxy.port)
+                    run.dial(trap.address, trap.port)
                     run.start()
                 run.sign_in()
-                yield run, proxy
+                yield run, trap
 
     def points(self, lane):
-        with self.through(lane) as (run, proxy):
-            proxy.arm()
+        with self.through(lane) as (run, trap):
+            trap.arm()
             assert run.begin() == 204
-            return [(manner, at) for at in range(1, proxy.counter + 1) for manner in self.manners]
+            return [(manner, at) for at in range(1, trap.counter + 1) for manner in self.manners]
 
     def strike(self, lane, point):
-        with self.through(lane, manner=point[0], at=point[-1], **self.action(lane, point)) as (run, proxy):
-            proxy.arm()
+        with self.through(lane, manner=point[0], at=point[-1], **self.action(lane, point)) as (run, trap):
+            trap.arm()
             run.begin()
-            self.afterwards(run, point, proxy)
-            return proxy.has_fired, self.find(run, point)
+            self.afterwards(run, point, trap)
+            return trap.has_fired, self.find(run, point)
 
     def action(self, lane, point):
         return {}
 
-    def afterwards(self, run, point, proxy):
+    def afterwards(self, run, point, trap):
         pass
 
     def find(self, run, point):
@@ -88,8 +109,8 @@ class TargetFails(Cut):
         target = lane.target(self.stage.target)
         return {"act": target.stop if point[0] == "killed" else target.freeze}
 
-    def afterwards(self, run, point, proxy):
-        if not proxy.has_fired:
+    def afterwards(self, run, point, trap):
+        if not trap.has_fired:
             return
         if point[0] == "killed":
             time.sleep(1)
@@ -109,18 +130,18 @@ class Reverted(Cut):
 
     @contextlib.contextmanager
     def through(self, lane, **more):
-        with super().through(lane, **more) as (run, proxy):
+        with super().through(lane, **more) as (run, trap):
             run.host.save()
-            yield run, proxy
+            yield run, trap
 
     def action(self, lane, point):
         return {"act": lane.target(self.stage.target).restore}
 
-    def afterwards(self, run, point, proxy):
+    def afterwards(self, run, point, trap):
         run.budget += 1  # the login that proves may come just after it
         if point[-1] == 0:
             run.host.restore()
-            proxy.has_fired = True
+            trap.has_fired = True
 
     def find(self, run, point):
         return run.find(self.what(point), live=lambda what, state, admin: self._find_silence(run, what, admin))
@@ -145,17 +166,25 @@ class Reverted(Cut):
 
 
 class TargetIsFull(Driver):
-    """The disk of the target has so many blocks left; after the answer there is room again. The lane's host is on a file system of its own."""
+    """The disk of the target has so many blocks left; after the answer there is room again. The lane's host is on a file system of its own,
+    of disk_mb."""
 
-    BLOCKS = 24
+    disk_mb = 48
 
     def points(self, lane):
-        return [(f"{blocks} blocks free", blocks) for blocks in range(self.BLOCKS)]
+        return [(f"{blocks} blocks free", blocks) for blocks in range(24)]
+
+    def prepare(self, run, point):
+        pass
+
+    def is_felt(self, run):
+        return True
 
     def strike(self, lane, point):
         with self.run(lane) as run:
             run.start()
             run.sign_in()
+            self.prepare(run, point)
             ballast = os.path.join(lane.disk, "ballast")
             with open(ballast, "wb", buffering=0) as handle, contextlib.suppress(OSError):
                 while True:
@@ -165,4 +194,22 @@ class TargetIsFull(Driver):
                 run.begin()
             finally:
                 os.unlink(ballast)
-            return True, run.find(self.what(point))
+            is_felt = self.is_felt(run)
+            run.host.heal()
+            return is_felt, run.find(self.what(point))
+
+
+class PostgresqlIsFull(TargetIsFull):
+    """It writes to a piece of its log that is there already, and panics at the byte that needs a new one: so many bytes further on."""
+
+    disk_mb = 96
+
+    def points(self, lane):
+        return [(f"{left} bytes of log left, {blocks} blocks free", left, blocks) for left in range(40, 232, 8) for blocks in (0, 100)]
+
+    def prepare(self, run, point):
+        run.host.leave_of_log(point[1])
+        run.missed = run.host.has_missed_space()
+
+    def is_felt(self, run):
+        return run.host.has_missed_space() > run.missed

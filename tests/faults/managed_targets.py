@@ -4,24 +4,37 @@ take_on(ps, has_functional)  a managed system with a functional account; its id
 forget_failures(name)  before a run; failed_logins(name) since the target's beginning
 is_locked(name)        has the target locked the account?
 heal()                 it runs, whatever the last run did to it
-reach(port, system)    SQL that lets the system be dialled at that port
+doors()                where proxies are to listen, and what each leads to
+reach(address, port, system)  SQL that lets the system be dialled there
 save(), restore()      the accounts go back to what they were when they were saved
 """
 import itertools
+import os
+import re
 
 import ldap_server
 import mariadb_server
 import postgresql_target
+import samba_dc
 import ssh_host
 from conftest import take_on_host
 from support import ok
 
 TIMEOUT_S = 10
 LOCKS_AT = 3
+LOG_FILE_BYTES = 1 << 20  # postgresql_store.py
 NUMBERS = itertools.count(1)
 
 
-class Ssh(ssh_host.SshHost):
+class Target:
+    def doors(self):
+        return [(("127.0.0.1", 0), ("127.0.0.1", self.port))]
+
+    def reach(self, address, port, system):
+        return [f"UPDATE managed_systems SET port = {port} WHERE id = {system}"]
+
+
+class Ssh(Target, ssh_host.SshHost):
     passwords = ssh_host.PASSWORDS
 
     def __init__(self, folder):
@@ -45,9 +58,6 @@ class Ssh(ssh_host.SshHost):
             self.start()
         self.thaw()
 
-    def reach(self, port, system):
-        return [f"UPDATE managed_systems SET port = {port} WHERE id = {system}"]
-
     def save(self):
         self.saved = (self.root / "etc/shadow").read_bytes()
 
@@ -58,7 +68,7 @@ class Ssh(ssh_host.SshHost):
         path.rename(self.root / "etc/shadow")
 
 
-class Database:
+class Database(Target):
     """What the two databases have in common: they are taken on as an instance of this machine, and lock nobody here."""
 
     platform, instance = None, {"IsDefaultInstance": True}
@@ -79,13 +89,36 @@ class Database:
     def is_locked(self, name):
         return False
 
-    def reach(self, port, system):
-        return [f"UPDATE managed_systems SET port = {port} WHERE id = {system}", f"UPDATE databases SET port = {port}"]
+    def reach(self, address, port, system):
+        return [*super().reach(address, port, system), f"UPDATE databases SET port = {port}"]
 
 
 class Postgresql(Database, postgresql_target.PostgresqlServer):
     passwords, platform = postgresql_target.PASSWORDS, 79
     instance = {"InstanceName": "postgres"}
+
+    def __init__(self, folder):
+        super().__init__(folder, settings={"wal_keep_size": "0", "wal_recycle": "off", "min_wal_size": "2MB", "max_wal_size": "8MB", "autovacuum": "off",
+                                           "wal_level": "minimal", "max_wal_senders": "0"})  # nothing writes to its log but what is asked for
+        if os.path.ismount(self.folder.parent):  # a full disk must not swallow what the server says of failed logins
+            self.folder.mkdir()
+            (self.folder / "server.log").symlink_to(self.folder.parent.parent / "postgresql.log")
+
+    def leave_of_log(self, bytes_left):
+        """So many bytes, about, can be written to the log before it needs a new file."""
+        is_last = "SELECT max(name) = pg_walfile_name(pg_current_wal_insert_lsn()) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]+$'"
+        self.psql("CHECKPOINT")
+        while True:  # past the files that it has made beforehand
+            self.psql("SELECT pg_switch_wal();\nSELECT pg_logical_emit_message(false, 'opens', 'the file')")
+            if self.psql(is_last) == "t":
+                break
+        for stay in (20000, bytes_left):
+            offset = int(self.psql("SELECT file_offset FROM pg_walfile_name_offset(pg_current_wal_insert_lsn())"))
+            self.psql(f"SELECT pg_logical_emit_message(false, 'fills', repeat('x', {max(1, (LOG_FILE_BYTES - offset - stay) * 8168 // 8192 - 60)}))")
+
+    def has_missed_space(self):
+        """How often it has said so."""
+        return self.log_text().count("No space left on device")
 
     def failed_logins(self, name):
         return self.log_text().count(f'authentication failed for user "{name}"')
@@ -107,6 +140,8 @@ class Postgresql(Database, postgresql_target.PostgresqlServer):
         self.go_on()
 
     def heal(self):
+        if self._holder is not None and self._holder.poll() is not None:
+            self.kill()  # it has ended by itself
         if self._holder is None:
             self.start()
         self.go_on()
@@ -127,7 +162,7 @@ class Mariadb(Database, mariadb_server.MariadbServer):
             self.start()
 
 
-class Ldap(ldap_server.LdapServer):
+class Ldap(Target, ldap_server.LdapServer):
     passwords = ldap_server.PASSWORDS
 
     def take_on(self, ps, has_functional):
@@ -152,8 +187,66 @@ class Ldap(ldap_server.LdapServer):
             self.start()
         self.thaw()
 
-    def reach(self, port, system):
-        return [f"UPDATE managed_systems SET port = {port} WHERE id = {system}", f"UPDATE directories SET port = {port}"]
+    def reach(self, address, port, system):
+        return [*super().reach(address, port, system), f"UPDATE directories SET port = {port}"]
 
 
-TARGETS = {"ssh": Ssh, "postgresql": Postgresql, "mysql": Mariadb, "ldap": Ldap}
+class ActiveDirectory(Target, samba_dc.SambaDc):
+    """A domain that locks at the third failed login. LDAPS and Kerberos have fixed ports, so a proxy has an address of its own."""
+
+    passwords, minutes, ports = samba_dc.PASSWORDS, 60, (636, 88)
+
+    def __init__(self, folder):
+        folder.mkdir()
+        super().__init__(folder, samba_dc.domain_files(), old_password_minutes=self.minutes)
+        self.has_policy = False
+
+    def start(self):
+        super().start()
+        if not self.has_policy:
+            self.policy(lockoutThreshold=str(LOCKS_AT))
+            self.has_policy = True
+        return self
+
+    def take_on(self, ps, has_functional):
+        assert has_functional
+        body = {"PlatformID": 25, "DomainName": samba_dc.DOMAIN, "AccountName": "func", "DisplayName": f"func {next(NUMBERS)}", "Password": self.passwords["func"]}
+        functional = ok(ps.post("/FunctionalAccounts", body), 201)["FunctionalAccountID"]
+        body = {"EntityTypeID": 3, "HostName": samba_dc.DOMAIN, "IPAddress": self.address, "PlatformID": 25, "ForestName": samba_dc.DOMAIN, "NetBiosName": "LAB",
+                "AutoManagementFlag": True, "FunctionalAccountID": functional, "Timeout": TIMEOUT_S}
+        return ok(ps.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
+
+    def forget_failures(self, name):
+        self.set(name, "lockoutTime", "0")
+
+    def failed_logins(self, name):
+        """By every way in, whatever the count in the directory, which a good login forgets."""
+        return len(re.findall(rf"^ *Auth: .*\\\[{name}(@[^]]*)?\].*NT_STATUS_WRONG_PASSWORD", self.log_text(), re.MULTILINE))
+
+    def is_locked(self, name):
+        return int(self.read(name, "badPwdCount") or 0) >= LOCKS_AT or int(self.read(name, "lockoutTime") or 0) > 0
+
+    def heal(self):
+        """The one that a thread has started ends with that thread."""
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+        if self._process is None:
+            self.start()
+        self.thaw()
+
+    def doors(self):
+        address = samba_dc.free_address()
+        return [((address, port), (self.address, port)) for port in self.ports]
+
+    def reach(self, address, port, system):
+        return [f"UPDATE managed_systems SET ip_address = '{address}' WHERE id = {system}"]
+
+
+class StrictActiveDirectory(ActiveDirectory):
+    """It lets a former password in no more."""
+
+    minutes = 0
+
+
+TARGETS = {"ssh": Ssh, "postgresql": Postgresql, "mysql": Mariadb, "ldap": Ldap, "activedirectory": ActiveDirectory,
+           "activedirectory, old passwords refused": StrictActiveDirectory}

@@ -142,6 +142,8 @@ STAGES = {stage.name: stage for stage in (
     Stage("postgresql", "u1", put(Password=SECOND), target="postgresql"),
     Stage("mysql", "u1", put(Password=SECOND), target="mysql"),
     Stage("ldap", "lax1", put(Password=SECOND), target="ldap", DistinguishedName=dn_of("lax1")),
+    Stage("activedirectory", "u1", put(Password=SECOND), target="activedirectory", budget=2),
+    Stage("activedirectory, old passwords refused", "u1", put(Password=SECOND), target="activedirectory, old passwords refused", budget=2),
 )}
 
 
@@ -286,9 +288,9 @@ class Run:
         if self.stage.due:
             self.sql(f"UPDATE managed_accounts SET next_change_at = {int(time.time() * 1e6) + SOON_US} WHERE id = {self.account}")
 
-    def dial(self, port):
-        """Let the system be reached at this port."""
-        for text in self.host.reach(port, self.system):
+    def dial(self, address, port):
+        """Let the system be reached there."""
+        for text in self.host.reach(address, port, self.system):
             self.sql(text)
 
     def open_changes(self):

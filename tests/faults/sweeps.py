@@ -11,11 +11,10 @@ import traceback
 
 import stages  # first: it sets the path
 from drivers import CONNECTOR, ClockJumps, ClockJumpsInDoubt, ConnectorStopped, Killed, StoreFails, Taken
-from drivers_target import Cut, Reverted, TargetFails, TargetIsFull
+from drivers_target import Cut, PostgresqlIsFull, Reverted, TargetFails, TargetIsFull
 
 SEED = 20261121
 LEAST = 5  # points of a sample, however short it is
-DISK_MB = 48
 
 # name -> how its points are listed and struck at
 SWEEPS = {
@@ -30,12 +29,17 @@ SWEEPS = {
     "cut · postgresql": Cut("postgresql"),
     "cut · mysql": Cut("mysql"),
     "cut · ldap": Cut("ldap"),
+    "cut · activedirectory": Cut("activedirectory"),
+    "cut · activedirectory, old passwords refused": Cut("activedirectory, old passwords refused"),
     "target killed or frozen · immediate": TargetFails("immediate"),
     "target killed or frozen · postgresql": TargetFails("postgresql"),
     "target killed or frozen · ldap": TargetFails("ldap"),
+    "target killed or frozen · activedirectory": TargetFails("activedirectory"),
+    "target killed or frozen · activedirectory, old passwords refused": TargetFails("activedirectory, old passwords refused"),
     "target reverted · immediate": Reverted("immediate"),
     "target reverted · postgresql": Reverted("postgresql"),
     "target full · immediate": TargetIsFull("immediate"),
+    "target full · postgresql": PostgresqlIsFull("postgresql"),
     "store fails · SQLite · immediate": StoreFails("immediate"),
     "store fails · SQLite · linked": StoreFails("linked"),
     "store cut · PostgreSQL · immediate": Cut("immediate", between="store"),
@@ -84,7 +88,7 @@ class Bench:
         self.library = build_library(self.folder)
 
     def lanes_for(self, sweep):
-        size = DISK_MB if isinstance(sweep, TargetIsFull) else None
+        size = getattr(sweep, "disk_mb", None)
         while len(self.lanes[size]) < self.lane_count:
             where = os.path.join(self.folder, f"lane-{size or 'plain'}-{len(self.lanes[size])}")
             self.lanes[size].append(stages.Lane(where, self.library, disk_mb=size))

@@ -1,27 +1,14 @@
 """tests/rotation/ad_fixtures.py: a domain, a connector, and the requests that most tests of this connector make."""
 
-import atexit
-import functools
 import pathlib
-import shutil
 import sys
-import tempfile
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets"))
 
 from connector import Connector  # noqa: E402
-from samba_dc import PASSWORDS, SambaDc, provision  # noqa: E402
-
-
-@functools.cache
-def domain_files():
-    """One fresh domain for all modules; each runs a copy."""
-    folder = tempfile.mkdtemp(prefix="keyturn-domain-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    provision(pathlib.Path(folder) / "domain")
-    return pathlib.Path(folder) / "domain"
+from samba_dc import PASSWORDS, SambaDc, domain_files  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ DOWN = "down"  # server to client
 
 
 class CutProxy:
-    """Forward connections from a free port of 127.0.0.1 to 127.0.0.1:target_port.
+    """Forward connections from a free port of 127.0.0.1 to 127.0.0.1:target_port, or from `listen` to `target_address`.
 
     cut, after   direction of the cut, and how many of its chunks pass first; None: forward everything
     connection   which connection is cut, from 0 in the order of their arrival; None: every one
@@ -34,9 +34,11 @@ class CutProxy:
 
     address = "127.0.0.1"
 
-    def __init__(self, target_port, cut=None, after=0, *, connection=None, manner="reset", delay_s=0.0):
+    def __init__(self, target_port, cut=None, after=0, *, connection=None, manner="reset", delay_s=0.0, listen=None, target_address=None):
         if cut not in (None, UP, DOWN) or manner not in ("reset", "hang"):
             raise ValueError(f"no such cut: {cut}, {manner}")
+        self.address, port = listen or (self.address, 0)
+        self.target_address = target_address or self.address
         self.target_port = target_port
         self.cut = cut
         self.after = after
@@ -50,7 +52,7 @@ class CutProxy:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._sockets = []
-        self._listener = socket.create_server((self.address, 0), backlog=64)
+        self._listener = socket.create_server((self.address, port), backlog=64)
         self.port = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -84,7 +86,7 @@ class CutProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection((self.address, self.target_port), 10)
+                server = socket.create_connection((self.target_address, self.target_port), 10)
             except OSError:
                 _reset(client)
                 continue

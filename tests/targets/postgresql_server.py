@@ -145,6 +145,8 @@ class Server:
         """End the postmaster and all its children at once with SIGKILL, paused or not."""
         if self._holder is None:
             return
+        if self._holder.poll() is not None:
+            self._namespace = None  # it has ended by itself, and the number of its namespace may be another server's by now
         for pid in self.processes()[:1]:  # with process 1 of a namespace go all the others
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ The accounts are in ACCOUNTS; func may reset passwords and unlock, resetter may 
 import atexit
 import base64
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import weakref
 
@@ -111,6 +113,15 @@ def provision(directory):
         inside.end()
 
 
+@functools.cache
+def domain_files():
+    """One fresh domain for all that this process runs; each runs a copy."""
+    folder = tempfile.mkdtemp(prefix="keyturn-domain-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    provision(pathlib.Path(folder) / "domain")
+    return pathlib.Path(folder) / "domain"
+
+
 def write_configuration(directory, address, old_password_minutes=60, kerberos=True):
     path = directory / "dc.conf"
     path.write_text(CONFIGURATION.format(directory=directory, address=address, services="ldap, kdc" if kerberos else "ldap",
@@ -180,23 +191,23 @@ class SambaDc:
         """Start it and wait until it lets the administrator in by LDAPS, and until Kerberos listens."""
         if self._process is not None:
             raise DcFailed("it is running already")
-        self.address = self.address or _free_address()
+        self.address = self.address or free_address()
         configuration = write_configuration(self.directory, self.address, self.old_password_minutes, self.kerberos)
         for name in ("run", "ncalrpc"):
             shutil.rmtree(self.directory / name, ignore_errors=True)
             (self.directory / name).mkdir()
         _running.add(self)
-        with open(self.directory / "start.log", "wb") as log:
+        with open(self.directory / "start.log", "ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount", "--ipc", "--fork", "--kill-child",
-                 "--mount-proc", "samba", "-s", configuration, "-F", "--no-process-group", "--debug-stdout", "-d", "1"],
+                 "--mount-proc", "samba", "-s", configuration, "-F", "--no-process-group", "--debug-stdout", "-d", "1 auth_audit:2"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             if self.binds("administrator@lab.test", ADMIN_PASSWORD) and (not self.kerberos or _listens(self.address, 88)):
                 return self
             time.sleep(0.1)
-        output = (self.directory / "start.log").read_text(errors="replace")[-1000:]
+        output = self.log_text()[-1000:]
         self.stop()
         raise DcFailed(f"it did not start: {output}")
 
@@ -216,6 +227,10 @@ class SambaDc:
         _running.discard(self)
 
     kill = stop
+
+    def log_text(self):
+        """What it has said since it was made, every failed login among it."""
+        return (self.directory / "start.log").read_text(errors="replace")
 
     def restart(self, *, kerberos=None):
         self.kerberos = self.kerberos if kerberos is None else kerberos
@@ -289,7 +304,7 @@ def pin_of(certificate):
     return "SHA256:" + base64.b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
 
 
-def _free_address():
+def free_address():
     for _ in range(100):
         address = f"127.{random.randrange(64, 127)}.{random.randrange(256)}.{random.randrange(1, 255)}"
         if not any(_listens(address, port) for port in (88, 389, 464, 636)):

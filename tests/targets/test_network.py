@@ -131,18 +131,18 @@ class Echo(threading.Thread):
 def talk(port, words=(b"one", b"two", b"three"), timeout=5):
     """Say words one by one, each after the answer to the one before; return the answers and how it ended."""
     answers = []
-    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
-        try:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
             for word in words:
                 connection.sendall(word)
                 answer = connection.recv(100)
                 if not answer:
                     return answers, "end"
                 answers.append(answer)
-        except ConnectionResetError:
-            return answers, "reset"
-        except TimeoutError:
-            return answers, "silence"
+    except ConnectionResetError:  # as early as while it connects
+        return answers, "reset"
+    except TimeoutError:
+        return answers, "silence"
     return answers, "done"
 
 
