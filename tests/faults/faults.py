@@ -97,6 +97,12 @@ class Faults:
         """The points of a rehearsal, in the order of their numbers."""
         return sorted(line for line in self.lines() if line.what == "point")
 
+    def only_maps(self, ending, pid):
+        """Does the process share no file by a mapping that it can write, but those that end so, and our control file?"""
+        lines = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+        shared = {line.split(maxsplit=5)[5] for line in lines if line.split()[1] == "rw-s"}
+        return all(name.endswith(ending) or name == str(self.control) for name in shared)
+
     def by_place(self):
         """The same, grouped: {(call, file, caller, program): [numbers]}. One of each covers every place in the code."""
         places = collections.defaultdict(list)

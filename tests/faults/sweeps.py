@@ -57,6 +57,14 @@ class Row:
     def __init__(self, name, listed):
         self.name, self.listed, self.run, self.hit, self.findings = name, listed, 0, 0, []
 
+    def take(self, point, is_hit, findings, is_new=True):
+        self.run += is_new
+        self.hit += bool(is_hit)
+        self.findings += [(point, kind, sentence) for kind, sentence in findings]
+
+    def is_whole(self):
+        return self.listed > 0 and self.run >= self.listed
+
     def count(self, kind):
         """Points, not sentences."""
         return len({point for point, found, _ in self.findings if found == kind})
@@ -100,15 +108,44 @@ class Bench:
         subprocess.run(["rm", "-rf", self.folder], check=False)
 
 
-def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, only=None, least=LEAST):
-    """Strike at every point; with sample_s, at as many of a seeded order as fit in that time. only: a text that a point's must contain."""
+def row_of(journal, name):
+    """What a journal says of a sweep."""
+    row = Row(name, len(journal.points.get(name, ())))
+    for point, (is_hit, findings) in journal.struck.get(name, {}).items():
+        row.take(point, is_hit, findings)
+    return row
+
+
+def list_points(sweep, lane, tell):
+    """Rehearse; a machine that is busy with other things may spoil one rehearsal, and not three."""
+    for turn in range(3):
+        try:
+            return sweep.points(lane)
+        except Exception:  # noqa: BLE001
+            tell(traceback.format_exc())
+            if turn == 2:
+                raise
+    return None
+
+
+def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, only=None, least=LEAST, journal=None):
+    """Strike at every point; with sample_s, at as many of a seeded order as fit in that time. only: a text that a point's must contain.
+    journal: what earlier runs have struck at counts, and is left out."""
     sweep = SWEEPS[name]
     lanes = bench.lanes_for(sweep)
-    every = sweep.points(lanes[0])
+    every = journal.points.get(name) if journal else None
+    if every is None:
+        every = list_points(sweep, lanes[0], tell)
+        if journal:
+            journal.list(name, every)
     row = Row(name, len(every))
+    struck = dict(journal.struck.get(name, {})) if journal else {}
+    for point, (is_hit, findings) in struck.items():
+        row.take(point, is_hit, findings)
+    every = [point for point in every if point not in struck and (only is None or only in str(point))]
     random.Random(f"{seed} {name}").shuffle(every)
-    waiting = iter([point for point in every if only is None or only in str(point)])
-    lock, end = threading.Lock(), None if sample_s is None else time.monotonic() + sample_s
+    waiting = iter(every)
+    lock, end, least = threading.Lock(), None if sample_s is None else time.monotonic() + sample_s, least + row.run
 
     def take():
         with lock:
@@ -127,8 +164,9 @@ def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, onl
                 tell(traceback.format_exc())
                 is_hit, findings = False, [("unresolved", f"{sweep.what(point)}: the run broke down: {type(error).__name__}: {error}")]
             with lock:
-                row.hit += is_hit
-                row.findings += [(point, kind, sentence) for kind, sentence in findings]
+                row.take(point, is_hit, findings, is_new=False)
+                if journal:
+                    journal.strike(name, point, is_hit, findings)
             tell(f"{name}: {point}: {'hit' if is_hit else 'not come to'}, {time.monotonic() - began:.1f} s" +
                  "".join(f"\n    {kind.upper()}: {sentence}" for kind, sentence in findings))
 
@@ -138,6 +176,24 @@ def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, onl
     for thread in threads:
         thread.join()
     return row
+
+
+def run_within(bench, names, budget_s, journal, seed=SEED, tell=lambda text: None, only=None):
+    """Sweep every point of these, as far as the time goes: each gets its share, and what one leaves over is the others'. Returns rows."""
+    end, rows = time.monotonic() + budget_s, {name: row_of(journal, name) for name in names}
+    waiting = [name for name in names if not rows[name].is_whole()]
+    while waiting and time.monotonic() < end:
+        for number, name in enumerate(waiting):
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                rows[name] = run_sweep(bench, name, left / (len(waiting) - number), seed, tell, only, 0, journal)
+            except Exception as error:  # noqa: BLE001
+                rows[name].findings.append((None, "unresolved", f"{name}: the rehearsal broke down: {type(error).__name__}: {error}"))
+            tell(rows[name].text())
+        waiting = [name for name in waiting if rows[name].listed and not rows[name].is_whole()] if only is None else []
+    return list(rows.values())
 
 
 def complain(text):

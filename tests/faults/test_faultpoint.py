@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from drivers import followed  # noqa: E402
 from stage import OLD, Stage, at_call, built, stage  # noqa: E402, F401, F811 (built and stage are fixtures)
 
 
@@ -67,6 +68,52 @@ def test_one_counter_counts_all_threads(stage):
     assert [point.number for point in points] == list(range(1, 401))
     assert len({point.thread for point in points}) == 4
     assert (stage.data / "old").read_bytes() == OLD + 400 * b"x"
+
+
+STEPS = ["create-sync=new", "overwrite=old", "append=old", "vector=vector", "grow=old", "rename=old", "unlink=renamed", "send", "create=last"]
+
+
+@pytest.mark.parametrize("mode", ["kill", "power"])
+def test_to_die_after_a_call_is_to_die_before_the_next_one_of_the_same_thread(built, tmp_path, mode):
+    """What lets a sweep take two such points for one."""
+    def left(name, at, when):
+        (tmp_path / name).mkdir()
+        stage = Stage(built, tmp_path / name)
+        faults = stage.faults(mode, at, when)
+        assert stage.run(faults, *STEPS)[0] == -signal.SIGKILL and faults.fired == at
+        return stage.files()
+
+    (tmp_path / "rehearsal").mkdir()
+    rehearsal = Stage(built, tmp_path / "rehearsal")
+    faults = rehearsal.faults()
+    assert rehearsal.run(faults, *STEPS)[0] == 0
+    numbers = [point.number for point in faults.points()]
+    assert followed(faults.points()) == set(numbers[:-1])
+    seen = []
+    for at in numbers[:-1]:
+        seen.append(left(f"after-{at}", at, "after"))
+        assert seen[-1] == left(f"before-{at + 1}", at + 1, "before")
+    assert len({str(files) for files in seen}) > {"kill": 4, "power": 1}[mode]
+
+
+def test_calls_of_several_threads_are_not_taken_for_one(stage):
+    faults = stage.faults()
+    assert stage.run(faults, "threads=old")[0] == 0
+    points = faults.points()
+    for one, other in zip(points, points[1:]):
+        assert (one.number in followed(points)) == (one.thread == other.thread)
+    launcher = [point._replace(thread="7/7/keyturn-launch") for point in points]
+    assert followed(launcher) == set()
+
+
+def test_a_file_that_is_shared_by_a_mapping_is_seen(stage, tmp_path):
+    faults = stage.faults("kill")
+    process = stage.start(faults, "map=mapped", "wait")
+    wait_until = time.monotonic() + 10
+    while faults.only_maps("-shm", process.pid) and time.monotonic() < wait_until:
+        time.sleep(0.01)
+    assert not faults.only_maps("-shm", process.pid) and faults.only_maps("mapped", process.pid)
+    process.communicate()
 
 
 def test_nothing_is_counted_before_it_is_armed(stage):
