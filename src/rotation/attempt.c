@@ -221,7 +221,8 @@ static const char *part_of(const struct attempt *t)
     return t->has_password_part ? "" : "key";
 }
 
-/* A kept line first. One that has died meanwhile has sent nothing, and another takes its place. */
+/* A kept line first. One that has died meanwhile has sent nothing, and another takes its place. Where the functional
+ * account's own password is in question, only a new sign-in tells. */
 static result check_with_known_keys(struct attempt *t, size_t *ret_known, struct err *e)
 {
     struct host_key keys[HOST_KEYS_MAX];
@@ -232,7 +233,7 @@ static result check_with_known_keys(struct attempt *t, size_t *ret_known, struct
                                      .key_count = *ret_known,
                                      .functional = &t->functional};
     line_close(TAKE(t->line));
-    t->line = line_pool_take(t->config->lines, &setup);
+    t->line = t->own.functional_id ? NULL : line_pool_take(t->config->lines, &setup);
     if (t->line) {
         result r = line_check(t->line, &setup, t->who, part_of(t), t->arena, &t->check, e);
         if (!line_is_broken(t->line))

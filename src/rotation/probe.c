@@ -56,7 +56,7 @@ result probe_login(struct attempt *t, const struct login_secret *secret, enum se
 result probe_pay_login(struct db *db, struct attempt *t, struct err *e)
 {
     t->is_login_paid = false;
-    if (!t->has_password_part || t->proof != PROOF_LOGIN)
+    if (!t->has_password_part || t->proof != PROOF_LOGIN || t->own.functional_id)
         return SUCCESS;
     struct err why = {0};
     result paid = budget_spend(db, t->arena, t->account.id, clock_now(), &why);

@@ -99,6 +99,8 @@ static void work_on(struct rotation *r, struct db *db, const struct job *claimed
     struct attempt t = {.config = &r->config, .db = db, .arena = a, .job = *claimed};
     struct err e = {0};
     result done = own_waited(&t, attempt_run(&t, &e), &e);
+    if (t.own.functional_id)
+        line_close(TAKE(t.line));
     line_pool_give(r->config.lines, TAKE(t.line));
     if (done.code == CONFLICT)
         log_info("job %" PRId64 ": %s", claimed->id, e.text);
