@@ -6,18 +6,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 
-/* The file's bytes and a NUL behind them, as constant data of this program. */
-#define EMBED(name, file)                                                                                              \
-    __asm__(".pushsection .rodata\n" #name ":\n.incbin \"" MIGRATIONS_FOLDER "/" file "\"\n.byte 0\n.popsection\n");   \
-    __attribute__((visibility("hidden"))) extern const char name[]
-
-EMBED(migration_0001, "0001.sql");
-EMBED(migration_0002, "0002.sql");
-EMBED(migration_0003, "0003.sql");
-EMBED(migration_0004, "0004.sql");
-
-/* Number n stands at n - 1. */
-static const char *const migrations[] = {migration_0001, migration_0002, migration_0003, migration_0004};
+/* migrations[]: number n stands at n - 1. */
+#include "migrations.inc" /* made from migrations/ by script/embed-text */
 enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };
 
 /* ---- translation ---- */
