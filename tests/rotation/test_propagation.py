@@ -312,6 +312,17 @@ def test_a_deleted_account_restarts_nothing_more(world):
     assert times(world.second) == []
 
 
+def test_after_the_functional_accounts_own_change_it_signs_in_with_what_is_new(world):
+    own = Managed(world.ps, world.host, "func2", functional="func2", auto=False)
+    world.assign("counter", account=own)
+    for n in (1, 2):
+        world.change(own)
+        world.settled(own)
+        assert len(times(world.host)) == n
+    assert [(job["state"], job["attempt"]) for job in world.jobs(own)] == [("done", 1), ("done", 1)]
+    assert world.host.failed_logins("func2") == 0
+
+
 def test_killed_between_the_turn_and_the_run(world):
     world.assign("counter", world.there)
     world.second.stop()
