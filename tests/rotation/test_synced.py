@@ -121,6 +121,36 @@ def test_one_that_cannot_follow_is_shown_and_tried_again_and_undoes_nothing(serv
     assert not other.can_login("u3", "While-one-is-away-1!")
 
 
+def test_one_that_has_it_already_is_left_alone(server, ps, admin, family):
+    for turn in range(2):
+        assert family.parent.put({"Password": "The-same-again-1!"}).status_code == 204
+        wait_for(lambda: in_step(admin, family.near) and in_step(admin, family.far), timeout=40)
+    time.sleep(2)
+    assert jobs_of(server, family.parent.id) == [("caller", "done")] * 2
+    assert jobs_of(server, family.near.id) == jobs_of(server, family.far.id) == [("caller", "done")]
+    assert synced(admin, family.near) == {"parentId": family.parent.id, "behind": False, "lagSeconds": 0}
+
+
+def test_one_whose_system_has_lost_its_functional_account_is_behind_until_it_has_one(server, ps, admin, family, host, other):
+    """Nothing can be sent there, so no job is made, again and again neither; what it has stays current."""
+    assert family.parent.put({"Password": "Before-the-loss-1!"}).status_code == 204
+    wait_for(lambda: in_step(admin, family.near) and in_step(admin, family.far), timeout=40)
+    functional = rows_of(server, "SELECT functional_account_id FROM managed_systems WHERE id = ?", (family.far_system,))[0][0]
+    with Store(server) as db:
+        db.execute("UPDATE managed_systems SET functional_account_id = NULL WHERE id = ?", (family.far_system,))
+    assert family.parent.put({"Password": "While-it-is-lost-2!"}).status_code == 204
+    wait_for(lambda: in_step(admin, family.near), timeout=40)
+    time.sleep(2)
+    assert not in_step(admin, family.far) and jobs_of(server, family.far.id) == [("caller", "done")]
+    assert family.far.password() == "Before-the-loss-1!" and other.can_login("u3", "Before-the-loss-1!")
+    assert rows_of(server, "SELECT COUNT(*) FROM audit_rows WHERE what = 'account.change.skipped' AND object_id = ?", (family.far.id,)) == [(1,)]
+    with Store(server) as db:
+        db.execute("UPDATE managed_systems SET functional_account_id = ? WHERE id = ?", (functional, family.far_system))
+    assert family.parent.put({"Password": "With-one-again-3!"}).status_code == 204
+    wait_for(lambda: in_step(admin, family.far), timeout=40)
+    assert family.far.password() == "With-one-again-3!" and other.can_login("u3", "With-one-again-3!")
+
+
 def test_a_server_that_is_killed_after_the_parents_commit(server, ps, admin, family, other):
     """The subscribers' jobs are part of that commit."""
     family.gate.cut()

@@ -79,6 +79,7 @@ class Server:
         self._synchronous = []
         self._holder = None
         self._namespace = None
+        self._postmaster = None
 
     def __enter__(self):
         return self.start()
@@ -147,9 +148,8 @@ class Server:
             return
         if self._holder.poll() is not None:
             self._namespace = None  # it has ended by itself, and the number of its namespace may be another server's by now
-        for pid in self.processes()[:1]:  # with process 1 of a namespace go all the others
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, StoreFailed):
+            os.kill(self.pid, signal.SIGKILL)  # with process 1 of a namespace go all the others
         self._forget()
 
     def _forget(self):
@@ -161,7 +161,7 @@ class Server:
             if time.monotonic() > deadline:
                 raise StoreFailed("processes of the server are left over")
             time.sleep(0.002)
-        self._holder = self._namespace = None
+        self._holder = self._namespace = self._postmaster = None
         _running.discard(self)
 
     def restart(self, mode="fast"):
@@ -191,10 +191,15 @@ class Server:
     @property
     def pid(self):
         """The process id of the postmaster."""
-        processes = self.processes()
-        if not processes:
-            raise StoreFailed(f"the server is not running: {self.log_text()[-500:]}")
-        return processes[0]
+        if self._namespace is not None:
+            with contextlib.suppress(OSError):
+                if self._postmaster and os.readlink(f"/proc/{self._postmaster}/ns/pid") == self._namespace:
+                    return self._postmaster
+            for inner, outer in _in_namespace(self._namespace):
+                if inner == 1:
+                    self._postmaster = outer
+                    return outer
+        raise StoreFailed(f"the server is not running: {self.log_text()[-500:]}")
 
     # -- its files ----------------------------------------------------------------------------------------------
 
