@@ -248,15 +248,13 @@ def cut_once(server, direction, after, password, current=None, manner="reset", t
     return answer, is_applied, was_cut
 
 
-@pytest.mark.parametrize("method", ["functional", "self"])
-def test_cut_at_every_chunk(server, method):
-    password = "Cut-Start-1!"
-    server.set_password("lax1", password)
+def cut_everywhere(server, method, password, turn):
+    """One pass over all chunks of both directions: what was seen, and the password that is live after it."""
     outcomes = set()
     for direction in (UP, DOWN):
         was_cut, after = True, 0
         while was_cut:
-            current, password = password, f"Cut-{method}-{direction}-{after}!"
+            current, password = password, f"Cut-{method}-{direction}-{after}-{turn}!"
             answer, is_applied, was_cut = cut_once(server, direction, after, password,
                                                    current if method == "self" else None)
             outcomes.add((answer.get("code", "ok"), is_applied))
@@ -268,8 +266,20 @@ def test_cut_at_every_chunk(server, method):
             assert login(again, "lax1", password) == "accepted"
             again.end()
             after += 1
-        assert answer["ok"] and after > 2
-    assert outcomes == {("unreachable", False), ("unknown", False), ("unknown", True), ("ok", True)}
+        assert answer["ok"] and after > 1
+    return outcomes, password
+
+
+@pytest.mark.parametrize("method", ["functional", "self"])
+def test_cut_at_every_chunk(server, method):
+    """Several messages may come in one chunk, differently each time: passes are made until each kind of end was seen."""
+    expected = {("unreachable", False), ("unknown", False), ("unknown", True), ("ok", True)}
+    password, outcomes, turn = "Cut-Start-1!", set(), 0
+    server.set_password("lax1", password)
+    while outcomes != expected and turn < 8:
+        seen, password = cut_everywhere(server, method, password, turn)
+        outcomes, turn = outcomes | seen, turn + 1
+    assert outcomes == expected
 
 
 def test_a_reply_that_never_comes(server):
