@@ -44,7 +44,7 @@ def idle(admin, system):
 
 def taken_on(ps, admin, host, functional="func", others=("u1",), **system):
     """The functional account itself, and others of its system."""
-    number = take_on_host(ps, host, functional, Timeout=5, **system)
+    number = take_on_host(ps, host, functional, **{"Timeout": 5, **system})
     accounts = [Managed(ps, host, name, system=number) for name in (functional, *others)]
     idle(admin, number)
     return accounts
@@ -160,6 +160,16 @@ def test_the_others_wait_while_its_outcome_is_unknown(ps, admin, fresh):
     assert settled(admin, own)["state"] == "done" and settled(admin, other)["state"] == "done"
     assert fresh.has_password("func", "Rolled-Forward-2!") and own.password() == "Rolled-Forward-2!"
     assert fresh.has_password("u1", other.password()) and fresh.failed_logins("func") - failed <= 1
+
+
+def test_who_waits_too_long_is_told_why(ps, admin, fresh):
+    own, other = taken_on(ps, admin, fresh, Timeout=2)
+    with told(fresh, "drift"), in_background(own.put, {"Password": "Rolled-Forward-2!"}):
+        wait_for(lambda: is_applying(admin, own))
+        answer = other.put({"Password": "Never-Sent-2!"})
+        assert answer.status_code == 400 and "own password is being changed" in answer.text, answer.text
+    assert settled(admin, own)["state"] == "done" and other.password() == other.first
+    assert other.put({"Password": "Other-Second-2!"}).status_code == 204
 
 
 @pytest.mark.parametrize("has_arrived", [False, True])
