@@ -21,6 +21,23 @@ static bool is_directory(int64_t platform_id)
     return p && p->entity_type == ENTITY_DIRECTORY;
 }
 
+/* "func" and "func@%" may be one row of MariaDB or two; a domain that is not this directory's may be another one, or a
+ * suffix of its own. */
+static bool is_unsure(const struct functional_account *f, struct str who, struct str domain, struct str net_bios)
+{
+    struct str name = f->account_name, of = f->domain_name;
+    ptrdiff_t at = str_find_char(name, '@'), back = str_find_char(name, '\\');
+    if (f->platform_id == PLATFORM_MYSQL)
+        return !str_equal(name, who);
+    if (f->platform_id != PLATFORM_ACTIVE_DIRECTORY || str_find_char(name, '=') >= 0)
+        return false;
+    if (back >= 0)
+        of = str_sub(name, 0, (size_t)back);
+    else if (at >= 0)
+        of = str_sub(name, (size_t)at + 1, name.n);
+    return of.n && !str_equal_fold(of, domain) && !str_equal_fold(of, net_bios);
+}
+
 static result count_others(struct db *db, const struct managed_account *account, int64_t platform_id, struct str name,
                            struct own *o, struct err *e)
 {
@@ -36,13 +53,14 @@ result own_find(struct db *db, struct arena *a, const struct managed_account *ac
 {
     struct rows r;
     *ret = (struct own){0};
-    TRY(db_query(
-        db, a,
-        SQL("SELECT f.id, f.platform_id, f.account_name, f.domain_name, s.name_key FROM managed_systems s JOIN "
-            "functional_accounts f ON f.id = s.functional_account_id WHERE s.id = $1 AND f.password IS NOT "
-            "NULL",
-            P_INT(account->system_id)),
-        &r, e));
+    TRY(db_query(db, a,
+                 SQL("SELECT f.id, f.platform_id, f.account_name, f.domain_name, s.name_key, s.name, "
+                     "COALESCE(y.net_bios_name, '') FROM managed_systems s LEFT JOIN directories y ON y.place_id = "
+                     "s.asset_id JOIN "
+                     "functional_accounts f ON f.id = s.functional_account_id WHERE s.id = $1 AND f.password IS NOT "
+                     "NULL",
+                     P_INT(account->system_id)),
+                 &r, e));
     if (r.n == 0)
         return SUCCESS;
     struct functional_account f = {.id = row_int(&r, 0, 0),
@@ -53,11 +71,15 @@ result own_find(struct db *db, struct arena *a, const struct managed_account *ac
     if (!principal_is_functional(a, &who, principal_of_functional(a, &f), account->platform_id))
         return SUCCESS;
     ret->functional_id = f.id;
+    ret->is_unsure = is_unsure(&f, who.name, row_text(&r, 0, 5), row_text(&r, 0, 6));
     return count_others(db, account, f.platform_id, row_text(&r, 0, 4), ret, e);
 }
 
 result own_check_alone(const struct own *o, struct err *e)
 {
+    if (o->functional_id && o->is_unsure)
+        return FAIL(e, INVALID,
+                    "this account may be the system's own functional account; give both the same host or domain");
     if (!o->functional_id || o->others == 0)
         return SUCCESS;
     return FAIL(e, INVALID,
@@ -141,7 +163,7 @@ result own_turn(struct db *db, struct arena *a, const struct keyring *keys, cons
     struct functional_secret functional;
     bool is_first = proof == TURN_STORED_ONLY && account->current_version == 0;
     TRY(own_find(db, a, account, &o, e));
-    if (!o.functional_id || o.others || is_first)
+    if (!o.functional_id || o.is_unsure || o.others || is_first)
         return SUCCESS;
     TRY(version_open(db, a, keys, account->id, number, &version, e));
     TRY(functional_open(db, a, keys, o.functional_id, &functional, e));

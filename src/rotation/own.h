@@ -8,10 +8,11 @@ struct attempt;
 
 struct own {
     int64_t functional_id; /* 0: it is not, or the vault signs in there with a key alone */
+    bool is_unsure;        /* its name is that one's, but another host or domain stands in it */
     int64_t others;        /* systems that use the same functional account, and are not of the same directory */
 };
 RESULT own_find(struct db *db, struct arena *a, const struct managed_account *account, struct own *ret, struct err *e);
-/* INVALID: a change would lock the vault out of the others. */
+/* INVALID: a change would lock the vault out of the others; or it cannot be told whether it is that account. */
 RESULT own_check_alone(const struct own *o, struct err *e);
 /* Whose row among the budgets the failed sign-ins of a system's functional account count on: negative; the systems of
  * one directory have one. */

@@ -55,6 +55,7 @@ static result plan_account(struct db *db, struct arena *a, const struct managed_
     TRY(own_find(db, a, m, &own, e));
     const char *why = !m->auto_management    ? "AutoManagementFlag is false"
                       : m->parent_account_id ? "it takes the password of another account"
+                      : own.is_unsure        ? "it may be the system's own functional account"
                       : own.others           ? "it is the functional account of other systems too"
                       : open.id              ? "a change is queued or under way"
                                              : NULL;

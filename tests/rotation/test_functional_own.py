@@ -8,7 +8,7 @@ import pytest
 from conftest import Managed, take_on_host
 from drifting import SETUP, into_drift, job_of, settled, state_of, told
 from people import breaker
-from platform_fixtures import Account, Postgresql
+from platform_fixtures import Account, Mariadb, Postgresql
 from ssh_host import PASSWORDS
 from store import Store
 from support import Server, ok, wait_for
@@ -92,6 +92,14 @@ def test_a_postgresql_role_changes_its_own(ps, admin, tmp_path):
         assert own.change().status_code == 204 and target.has_password("func", own.password())
         assert other.put("Other-Third-3!").status_code == 204
         assert target.running.log_text().count('authentication failed for user "func"') == 0
+
+
+def test_a_name_with_another_host_is_refused(ps, tmp_path):
+    """On MariaDB `func` and `func@%` may be one account or two."""
+    with Mariadb(tmp_path) as target:
+        answer = Account(ps, target, "func@%", first="Func-Start-1!").put("Not-Sent-11!")
+        assert answer.status_code == 400 and "may be the system's own functional account" in answer.text, answer.text
+        assert target.has_password("func", "Func-Start-1!")
 
 
 @pytest.mark.parametrize("how", ["queue", "schedule"])
