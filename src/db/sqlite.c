@@ -43,7 +43,7 @@ static result fail(struct connection *c, sqlite3 *db, int rc, struct err *e)
     if (reason.code == INTERNAL)
         log_error("store: %s (SQLite %d, errno %d)", sqlite3_errmsg(db), rc, system_errno);
     err_set(e, reason.code, NULL, "%s", reason.text);
-    return (result){reason.code};
+    return (result){reason.code ? reason.code : INTERNAL};
 }
 
 /* ---- opening ---- */

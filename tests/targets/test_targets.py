@@ -1,11 +1,14 @@
 """tests/targets/test_targets.py: the hosts that the other tests work on do what they say."""
 
 import json
+import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -314,10 +317,20 @@ def test_the_program_prints_where_it_is_and_takes_its_host_along(tmp_path, end):
             time.sleep(0.05)
 
 
-def test_without_root_it_says_so_in_one_sentence(tmp_path):
-    here = pathlib.Path(__file__).parent
+@pytest.fixture
+def for_everybody():
+    """These files in a folder that anybody may enter, wherever the checkout is."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = pathlib.Path(folder) / "targets"
+        shutil.copytree(pathlib.Path(__file__).parent, here)
+        os.chmod(folder, 0o755)
+        yield here
+
+
+def test_without_root_it_says_so_in_one_sentence(for_everybody):
+    here = for_everybody
     drop = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
-    for program in ([*PROGRAM, "--dir", "/tmp/never-made"], [str(here / "ssh_host.sh"), "/tmp/never-made", "0"]):
+    for program in (["/usr/bin/python3", str(here / "ssh_host.py"), "--dir", "/tmp/never-made"], [str(here / "ssh_host.sh"), "/tmp/never-made", "0"]):
         done = subprocess.run(drop + program, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert done.returncode == 2
         assert done.stderr == "Overlay hosts need root: run this again as root.\n"
