@@ -193,7 +193,7 @@ class Lane:
     def database(self, name, of=None):
         """The URL of a new database on this lane's PostgreSQL."""
         if self.postgresql is None:
-            folder = os.path.join(self.folder, "postgresql")
+            folder = os.path.join(self.folder, "store")  # not among the targets, one of which is a PostgreSQL as well
             self.postgresql = PostgresStore(folder, fsync=False, settings={"max_connections": 200})
             self._open.append(self.postgresql.kill)
             self.postgresql.start()
