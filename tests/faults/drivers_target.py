@@ -40,6 +40,10 @@ class Trap:
     def arm(self):
         self.is_armed = True
 
+    def disarm(self):
+        with self._counting:
+            self.is_armed = False
+
     def springs(self):
         """Is this chunk to be cut?"""
         with self._counting:
@@ -110,6 +114,7 @@ class TargetFails(Cut):
         return {"act": target.stop if point[0] == "killed" else target.freeze}
 
     def afterwards(self, run, point, trap):
+        trap.disarm()  # the connection is kept: what comes through it later is looking
         if not trap.has_fired:
             return
         if point[0] == "killed":
