@@ -1,15 +1,21 @@
 /* ssh/host.h: the one host that this process serves, and the functional account's session on it. */
 #pragma once
 
+#include <fcntl.h>
 #include <libssh/libssh.h>
+#include <unistd.h>
 
 #include "common/made.h"
 #include "common/target.h"
 
+/* libssh leaves a socket open that it was given (SSH_OPTIONS_FD), except where it has found the connection broken. */
 static inline void ssh_session_struct_free(struct ssh_session_struct *s)
 {
+    int fd = ssh_get_fd(s);
     ssh_disconnect(s);
     ssh_free(s);
+    if (fd >= 0 && fcntl(fd, F_GETFD) >= 0)
+        close(fd);
 }
 DEFINE_AUTOFREE(ssh_session_struct)
 DEFINE_AUTOFREE(arena)
