@@ -126,7 +126,7 @@ class House:
             if time.monotonic() - start > WAIT_S:
                 raise SystemExit(f"changes are still missing: {self.server.log_text()[-3000:]}")
         took = time.monotonic() - start
-        failed = self.rows(f"SELECT account_id, state, reason_code, reason FROM jobs WHERE {of_them} AND (is_open = 1 OR success = 0)")
+        failed = self.rows(f"SELECT account_id, state, reason_code, reason FROM jobs WHERE {of_them} AND (is_open = 1 OR success = 0) ORDER BY state = 'dropped', id")
         if failed:
             raise SystemExit(f"{len(failed)} changes were not proved: {failed[:3]}")
         return took

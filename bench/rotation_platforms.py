@@ -40,10 +40,17 @@ class PlatformTarget:
     first_password = FIRST
 
     def __init__(self, platform, index):
-        self.platform, self.index, self.kind = platform, index, platform.kind
+        self.platform, self.index, self.kind, self.taken = platform, index, platform.kind, 0
 
     def names(self, purpose, count):
-        return (f"{purpose}{self.index}x{i + 1}" for i in range(count))
+        """Of the vault's, others at each call: a second vault would not know what the first one has set."""
+        first = self.taken if purpose == "v" else 0
+        self.taken = first + count if purpose == "v" else self.taken
+        return (f"{purpose}{self.index}x{i + 1}" for i in range(first, first + count))
+
+    def made(self, accounts):
+        """The names of all that there are, so many of each purpose."""
+        return [f"{purpose}{self.index}x{i + 1}" for purpose in PURPOSES for i in range(accounts)]
 
     def account(self, name):
         """As the connector is told of it."""
@@ -75,7 +82,7 @@ def kind_of(kind):
         path.mkdir(parents=True)
         with platform_fixtures.KINDS[kind](path) as platform:
             targets = [PlatformTarget(platform, index) for index in range(how_many)]
-            MAKERS[kind](platform.running, list(itertools.chain.from_iterable(t.names(purpose, accounts) for t in targets for purpose in PURPOSES)))
+            MAKERS[kind](platform.running, list(itertools.chain.from_iterable(target.made(accounts) for target in targets)))
             yield targets
     return systems
 
