@@ -36,6 +36,12 @@ void audit_act(struct db *db, struct audit_actor actor)
         a->actor = actor;
 }
 
+void audit_act_as_server(struct db *db)
+{
+    audit_act(db, (struct audit_actor){
+                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+}
+
 /* A text that the store would refuse would keep the whole group from being recorded. */
 static struct str kept(struct audit *a, struct str s, size_t max_bytes)
 {

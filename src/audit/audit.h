@@ -48,6 +48,7 @@ struct str audit_heads_text(const struct audit *a, struct arena *arena);
 /* Who acts from now on in this work; the gate and the rotation engine set it before they run one. Each work begins as
  * the server itself. On a connection without a chain (a reader) this does nothing. */
 void audit_act(struct db *db, struct audit_actor actor);
+void audit_act_as_server(struct db *db); /* under its user's name, "keyturn": what nobody has just asked for */
 /* Note what was done, in the open transaction of the writer's connection. `what` is static ("locker.create");
  * `account_id`: the managed account it also belongs to, 0 for none; `detail` is for people and holds no secret. On any
  * other connection this stops the process. */

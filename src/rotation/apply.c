@@ -42,8 +42,7 @@ static result write_candidate(struct db *db, void *argument, struct err *e)
     struct making *m = argument;
     struct attempt *t = m->t;
     int64_t number, now = clock_now();
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act_as_server(db);
     struct change_wish w = {.account_id = t->account.id,
                             .private_key = m->private_key,
                             .public_key = m->public_key,

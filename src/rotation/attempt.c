@@ -18,9 +18,7 @@ struct write_step {
 static result run_write_step(struct db *db, void *argument, struct err *e)
 {
     struct write_step *s = argument;
-    audit_act(
-        db, (struct audit_actor){
-                .user_id = 0, .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act_as_server(db);
     return s->run(db, s->t, e);
 }
 
@@ -302,8 +300,7 @@ struct note {
 static result write_note(struct db *db, void *argument, struct err *e)
 {
     struct note *n = argument;
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act_as_server(db);
     return job_note(db, n->t->arena, &n->t->job, n->step, n->is_ok, n->text, clock_now(), e);
 }
 

@@ -21,12 +21,6 @@ struct propagation {
     int64_t at;
 };
 
-static void act_as_server(struct db *db)
-{
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
-}
-
 /* ---- loading ---- */
 
 /* NOT_FOUND: the account or the system has been deleted. */
@@ -53,7 +47,7 @@ static result write_dropped(struct db *db, void *argument, struct err *e)
 {
     struct propagation *p = argument;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_settle(db, &p->t->job, "dropped", false, "dropped", p->text, now, e));
     return job_note(db, p->t->arena, &p->t->job, "dropped", false, p->text, now, e);
 }
@@ -72,7 +66,7 @@ static result write_failed(struct db *db, void *argument, struct err *e)
     struct engine_rules rules;
     int64_t now = clock_now();
     bool is_news = !str_equal(j->reason, p->text);
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(engine_rules_get(db, p->t->arena, &rules, e));
     p->is_over = p->was_tried && rules.retries && j->attempt >= rules.retries;
     if (p->is_over)
@@ -108,7 +102,7 @@ static result write_done(struct db *db, void *argument, struct err *e)
 {
     struct propagation *p = argument;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_settle(db, &p->t->job, "done", true, "", S(""), now, e));
     return job_note(db, p->t->arena, &p->t->job, "done", true, S(""), now, e);
 }
@@ -120,7 +114,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     struct propagation *p = argument;
     struct attempt *t = p->t;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     t->entered = t->job;
     TRY(job_set_applying(db, &t->entered, S(""), now, e));
     return job_note(db, t->arena, &t->job, "applying", true, S(""), now, e);
@@ -145,7 +139,7 @@ static result write_action_over(struct db *db, struct propagation *p, int64_t ac
     struct job *j = &p->t->job;
     int64_t changed = 0;
     struct str left = without(p->t->arena, j->parts, action_id);
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(db_run_counting(db,
                         SQL("UPDATE jobs SET parts = $3 WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
                             P_INT(j->epoch), P_TEXT(left)),

@@ -44,12 +44,6 @@ static result load(struct push *p, struct err *e)
     return r;
 }
 
-static void act_as_server(struct db *db)
-{
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
-}
-
 /* ---- how it ends ---- */
 
 /* The same trouble again is noted once: it may last for months. */
@@ -69,7 +63,7 @@ static result write_failed(struct db *db, void *argument, struct err *e)
 {
     struct push *p = argument;
     struct job *j = &p->t->job;
-    act_as_server(db);
+    audit_act_as_server(db);
     if (p->is_unknown) {
         TRY(job_set_state(db, j, "resolving", e));
         TRY(job_try_later(db, j, p->at, p->code, p->text, e));
@@ -100,7 +94,7 @@ static result write_pushed(struct db *db, void *argument, struct err *e)
     struct attempt *t = p->t;
     struct managed_account account;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(account_get(db, t->arena, t->account.id, now, &account, e));
     bool is_newest = account.current_version == p->version, is_over = is_newest && !p->was_unknown;
     if (is_over)
@@ -131,7 +125,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     struct attempt *t = p->t;
     struct managed_account account;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(follower_of_job(db, t->arena, t->job.id, &p->row, e));
     if (!p->row.link.id || !str_equal(p->row.link.state, S("active")))
         return FAIL(e, CONFLICT, "the link of job %" PRId64 " is no longer active", t->job.id);

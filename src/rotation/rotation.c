@@ -290,8 +290,7 @@ result rotation_renew(struct rotation *r, struct db *db, struct arena *a, int64_
 
 static result recover(struct db *db, void *argument, struct err *e)
 {
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act_as_server(db);
     return jobs_recover(db, argument, clock_now(), e);
 }
 

@@ -12,18 +12,12 @@ struct failing {
     struct str reason;
 };
 
-static void act_as_server(struct db *db)
-{
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
-}
-
 static result write_drift(struct db *db, void *argument, struct err *e)
 {
     struct failing *f = argument;
     struct attempt *t = f->t;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_settle(db, &t->job, "drift", false, f->code, f->reason, now, e));
     TRY(db_run(db,
                SQL("UPDATE versions SET standing = 'retired' WHERE account_id = $1 AND number = $2 AND standing = "

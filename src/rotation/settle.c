@@ -18,18 +18,12 @@ struct ending {
     int64_t at;
 };
 
-static void act_as_server(struct db *db)
-{
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
-}
-
 static result write_proved(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
     struct attempt *t = x->t;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_settle(db, &t->job, "done", true, "", S(""), now, e));
     if (t->has_key_part)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
@@ -81,7 +75,7 @@ static result write_ending(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_settle(db, &x->t->job, x->state, x->success, x->code, x->reason, now, e));
     if (str_equal(str_of(x->state), S("refused")) && x->t->job.version)
         TRY(db_run(db,
@@ -97,7 +91,7 @@ static result write_ending(struct db *db, void *argument, struct err *e)
 static result write_later(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_back_to_queue(db, &x->t->job, x->at, x->code, x->reason, e));
     return job_note(db, x->t->arena, &x->t->job, "later", false, x->reason, clock_now(), e);
 }
@@ -144,7 +138,7 @@ result settle_drift(struct attempt *t, const char *why, struct err *e)
 static result write_unknown(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_set_state(db, &x->t->job, "resolving", e));
     TRY(job_try_later(db, &x->t->job, x->at, x->code, x->reason, e));
     return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, clock_now(), e);
@@ -174,7 +168,7 @@ static result write_tested(struct db *db, void *argument, struct err *e)
     struct ending *x = argument;
     struct attempt *t = x->t;
     int64_t now = clock_now();
-    act_as_server(db);
+    audit_act_as_server(db);
     TRY(job_settle(db, &t->job, x->state, x->success, x->code, x->reason, now, e));
     if (x->success)
         TRY(turn_mark_proved(db, t->arena, t->account.id, t->account.current_version, t->proved_how, now, e));

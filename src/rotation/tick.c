@@ -103,8 +103,7 @@ static result mend_times(struct db *db, struct arena *a, int64_t now, struct err
 result rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, const struct clockwork *clockwork,
                      int64_t now, bool *ret_made_jobs, struct err *e)
 {
-    audit_act(db, (struct audit_actor){
-                      .user_name = S("keyturn"), .address = S(""), .request_id = S(""), .source = S("server")});
+    audit_act_as_server(db);
     *ret_made_jobs = false;
     if (clockwork->has_gone_back)
         TRY(mend_times(db, a, now, e));
