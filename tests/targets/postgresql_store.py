@@ -48,7 +48,8 @@ class PostgresStore(Server):
     def start(self):
         super().start()
         if not (self.folder / "password").exists():
-            keyturn, replicator = (secrets.token_urlsafe(24) for _ in range(2))
+            # One in three hundred has no digit, which a server with passwordcheck refuses.
+            keyturn, replicator = (f"{secrets.token_urlsafe(24)}-7" for _ in range(2))
             self.psql(f"SET log_min_error_statement = panic;\nCREATE ROLE keyturn LOGIN PASSWORD '{keyturn}';\n"
                       f"CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{replicator}'")
             keep_secret(self.folder / "replication-password", replicator)

@@ -32,6 +32,8 @@ import time
 import warnings
 import weakref
 
+from freezer import Freezer
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 # The accounts of a fresh host. lock1 and acexp refuse even their right password, exp1 wants a new one at once.
@@ -89,6 +91,7 @@ class SshHost:
         self.port = port
         self._process = None
         self._namespace = None
+        self._freezer = Freezer()
 
     def __enter__(self):
         return self.start()
@@ -158,6 +161,7 @@ class SshHost:
         self._process.wait()
         while self._namespace is not None and self.processes():
             time.sleep(0.002)
+        self._freezer.close()
         self._process = None
         self._namespace = None
         _running.discard(self)
@@ -205,18 +209,12 @@ class SshHost:
         return processes[0]
 
     def freeze(self):
-        """Stop sshd and every process of the host. A client then sees a host that hangs."""
-        for sent in (signal.SIGSTOP, signal.SIGSTOP):  # twice: a process may have forked while the first round ran
-            self._signal(sent)
+        """Hold sshd and every process of the host. A client then sees a host that hangs."""
+        self._freezer.freeze(self.processes)
 
     def thaw(self):
         """Let a frozen host run on: what had been sent to it is now carried out."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number):
-        for pid in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+        self._freezer.thaw()
 
     def end_sessions(self):
         """Kill every session, but not the listening sshd: connected clients see the end of the connection."""

@@ -1,5 +1,6 @@
 """tests/targets/test_targets.py: the hosts that the other tests work on do what they say."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -265,6 +266,24 @@ def test_a_frozen_host_answers_nothing_and_goes_on_where_it_was(host):
         waiting.join(20)
         assert opened
         assert execute(client, "echo alive") == (0, "alive\n")
+
+
+def test_a_right_password_under_way_when_the_host_freezes_is_taken_when_it_thaws(host):
+    """With SIGSTOP, sshd took its stopped child for one that had ended, and refused."""
+    before, frozen = host.failed_logins("u1"), threading.Event()
+
+    def answer(_title, _instructions, prompts):
+        if prompts:
+            host.freeze()
+            threading.Timer(0.5, host.thaw).start()
+            frozen.set()
+        return [PASSWORDS["u1"]] * len(prompts)
+
+    with contextlib.closing(paramiko.Transport(("127.0.0.1", host.port))) as transport:
+        transport.start_client(timeout=10)
+        transport.auth_interactive("u1", answer)
+        assert frozen.is_set() and transport.is_authenticated()
+    assert host.failed_logins("u1") == before
 
 
 def test_stop_leaves_no_process_and_start_works_again(host):
