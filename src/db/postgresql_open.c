@@ -25,8 +25,10 @@ result postgresql_open(struct store *s, enum db_kind kind, struct connection **r
     c->is_lost = true;
     struct err why;
     result r = connection_make(c, false, &why);
-    if (r.code == BUSY && kind == DB_READER && s->is_up)
-        r = SUCCESS; /* lost from the start */
+    if (!is_ok(r) && kind == DB_READER && s->is_up) {
+        connection_drop(c); /* lost from the start */
+        r = SUCCESS;
+    }
     if (is_ok(r)) {
         *ret = c;
         return SUCCESS;

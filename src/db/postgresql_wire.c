@@ -267,8 +267,9 @@ result connection_make(struct connection *c, bool ends_former, struct err *e)
     if (c->kind == DB_READER)
         PQclear(PQexec(c->pg, "SET default_transaction_read_only = on"));
     PQsetNoticeReceiver(c->pg, note_warning, c);
-    if (PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg))
-        die("libpq has no pipeline");
+    /* libpq refuses these when the connection has broken meanwhile, and else never. */
+    if (PQstatus(c->pg) != CONNECTION_OK || PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg))
+        return FAIL(e, BUSY, "the store cannot be reached: %s", PQerrorMessage(c->pg));
     c->statements = cache_new(STATEMENTS_CACHED, release_statement);
     c->sent = 0;
     c->is_lost = false;

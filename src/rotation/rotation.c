@@ -147,15 +147,25 @@ static void forget_running(struct rotation *r, int64_t job_id)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* Workers begin when there is work, long after the start: what is short then, such as files, may be there again soon.
+ * NULL when it is time to stop. */
+static struct db *open_worker_reader(struct rotation *r)
+{
+    struct db *db = NULL;
+    struct err e;
+    while (!is_ok(db_open(r->config.store, DB_READER, &db, &e)) && !r->is_stopping) {
+        log_error("rotation: a worker cannot open a reader: %s; it tries again", e.text);
+        usleep(LOOK_AGAIN_MS * 1000);
+    }
+    return db;
+}
+
 static void *worker_main(void *argument)
 {
     struct rotation *r = argument;
-    struct db *db = NULL;
-    struct err e;
-    if (!is_ok(db_open(r->config.store, DB_READER, &db, &e)))
-        die("rotation: cannot open a reader: %s", e.text);
+    struct db *db = open_worker_reader(r);
     struct job claimed;
-    while (take_waiting(r, &claimed)) {
+    while (db && take_waiting(r, &claimed)) {
         work_on(r, db, &claimed);
         forget_running(r, claimed.id);
     }

@@ -12,6 +12,7 @@ import urllib.parse
 import psycopg2
 import pytest
 import requests
+from cut_proxy import DOWN, UP, CutProxy
 from postgresql_store import PostgresStore, Standby, ask, make_certificates
 from support import KEYTURN, Server, ok, wait_for
 
@@ -294,6 +295,26 @@ def test_a_standby_is_not_taken_and_of_several_hosts_the_primary_is(tmp_path):
         server.stop()
         assert primary.password not in server.log_text()
         refused(serve(server, several.replace(f",127.0.0.1:{standby.port}", "")), "the store cannot be reached", "Connection refused", password=primary.password)
+
+
+def test_a_connection_that_breaks_anywhere_while_it_is_made_is_made_again(store, made):
+    name = made.store.rsplit("/", 1)[1]
+    with CutProxy(store.port) as proxy:
+        made.store = made.store.replace(f":{store.port}/", f":{proxy.port}/")
+        made.start()
+        assert write(made, "before") == 201
+        cuts = [(direction, after) for direction in (UP, DOWN) for after in range(1, 12)]
+        reached = 0
+        for direction, after in cuts:
+            proxy.cuts, proxy.after, proxy.cut = 0, after, direction
+            store.psql(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'")
+            wait_for(lambda: write(made, "meanwhile") == 201 or proxy.cuts > 1, pause=0.3)
+            reached += proxy.cuts > 1
+            assert made.process.poll() is None, f"{direction} {after}: {made.log_text()[-2000:]}"
+        assert reached > 8
+        proxy.heal()
+        wait_for(lambda: write(made, "after") == 201, timeout=40)
+        made.stop()
 
 
 # -- whose store it is
