@@ -42,6 +42,7 @@ def written_statements():
         texts = {**shared, **_texts(source)}
         for pieces in CALL.findall(source):
             whole = _join(pieces, texts)
+            assert whole or '"' not in pieces, f"{file}: a macro of {pieces} holds more than its text"
             if whole and IS_WORK.match(whole):
                 found[whole] = str(file.relative_to(SOURCES))
     return found
@@ -81,6 +82,7 @@ def _names(text, tables):
 
 def sqlite_plan(db, text):
     tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    partial = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'")}
     names, values = _names(text, tables), {str(number): None for number in range(1, 400)}
     reads, sorts = [], False
     for line in db.execute("EXPLAIN QUERY PLAN " + text, values).fetchall():
@@ -88,8 +90,10 @@ def sqlite_plan(db, text):
         match = re.match(r"(SCAN|SEARCH) (\w+)(.*)", line[3])
         table = names.get(match.group(2)) if match else None
         if table:
+            index = re.search(r"INDEX (\w+)", match.group(3))
+            is_lookup = match.group(1) == "SEARCH" or (index and index.group(1) in partial)  # the condition may be the index's own
             is_walk = "USING" in match.group(3) or re.search(r"ORDER BY (\w+\.)?id\b", text)
-            reads.append((table, "lookup" if match.group(1) == "SEARCH" else "walk" if is_walk else "scan"))
+            reads.append((table, "lookup" if is_lookup else "walk" if is_walk else "scan"))
     return reads, sorts
 
 
