@@ -14,8 +14,8 @@
 #define JOB_TABLES                                                                                                     \
     "jobs j LEFT JOIN managed_systems s ON s.id = j.system_id LEFT JOIN managed_accounts m ON m.id = j.account_id"
 
-/* What workers do; and of that, what comes after an account's change, on other systems: it neither waits for the account
- * nor keeps it. */
+/* What workers do; and of that, what comes after an account's change, on other systems: it neither waits for the
+ * account nor keeps it. */
 #define KINDS_RUN  "('change', 'test', 'check', 'audit', 'push', 'propagate')"
 #define AFTERWARDS "('push', 'propagate')"
 

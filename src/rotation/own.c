@@ -280,7 +280,7 @@ result own_mark_audits(struct db *db, struct arena *a, struct err *e)
         SQL("SELECT j.id, f.id, f.platform_id, f.account_name, f.domain_name, m.name, m.distinguished_name, "
             "m.sam_account_name FROM jobs j JOIN managed_accounts m ON m.id = j.account_id JOIN managed_systems s ON "
             "s.id = m.system_id JOIN functional_accounts f ON f.id = s.functional_account_id WHERE j.is_open = 1 AND "
-            "j.kind = 'audit' AND f.password IS NOT NULL ORDER BY j.id"),
+            "j.kind = 'audit' AND f.password IS NOT NULL ORDER BY s.id, j.id"),
         &r, e));
     for (size_t i = 0; i < r.n; i++) {
         struct functional_account f = {
