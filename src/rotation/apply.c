@@ -31,42 +31,31 @@ static result no_proof(const struct attempt *t, struct err *e)
 
 /* ---- the candidate of a queued change ---- */
 
-struct making {
-    struct attempt *t;
-    struct secret *private_key;
-    struct str public_key;
-};
-
-static result write_candidate(struct db *db, void *argument, struct err *e)
+result write_candidate(struct db *db, struct attempt *t, struct err *e)
 {
-    struct making *m = argument;
-    struct attempt *t = m->t;
-    int64_t number, now = clock_now();
-    audit_act_as_server(db);
+    int64_t now = clock_now();
     struct change_wish w = {.account_id = t->account.id,
-                            .private_key = m->private_key,
-                            .public_key = m->public_key,
-                            .derived_public = m->public_key,
+                            .private_key = t->wish.private_key,
+                            .public_key = t->wish.public_key,
+                            .derived_public = t->wish.public_key,
                             .update_system = true,
                             .by = t->job.made_by};
-    TRY(change_make_candidate(db, t->arena, t->config->keys, &w, now, &number, e));
-    TRY(job_set_candidate(db, &t->job, number, e));
+    TRY(change_make_candidate(db, t->arena, t->config->keys, &w, now, &t->wish.number, e));
+    TRY(job_set_candidate(db, &t->job, t->wish.number, e));
     return job_note(db, t->arena, &t->job, "prepared", true, S(""), now, e);
 }
 
-static result make_candidate(struct attempt *t, struct err *e)
+static result wish_for_candidate(struct attempt *t, struct err *e)
 {
-    struct making m = {.t = t};
     if (t->has_key_part) {
-        const struct platform *p = platform_by_id(t->system.platform_id);
         struct line *maker = NULL;
-        TRY(line_open(t->config->launcher, p->connector, &maker, e));
-        result r = line_make_key(maker, S("ed25519"), 0, t->arena, &m.private_key, &m.public_key, e);
+        TRY(line_open(t->config->launcher, platform_by_id(t->system.platform_id)->connector, &maker, e));
+        result r = line_make_key(maker, S("ed25519"), 0, t->arena, &t->wish.private_key, &t->wish.public_key, e);
         line_close(maker);
         TRY(r);
     }
-    TRY(writer_do(t->config->writer, write_candidate, &m, e));
-    return attempt_load(t, e);
+    t->wish.is_wanted = true;
+    return SUCCESS;
 }
 
 /* ---- APPLYING ---- */
@@ -82,7 +71,8 @@ static struct str fence_of(const struct attempt *t)
     return S("");
 }
 
-/* Run again from the start after a collision: `job` changes when it stands. */
+/* Run again from the start after a collision: `job` changes when it stands. The login that is going to prove the change
+ * is paid for at the same time: a commit less. */
 static result write_applying(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
@@ -93,16 +83,8 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     TRY(own_let_apply(db, t, e));
     TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "checked", true, t->check.text, clock_now(), e));
-    return job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e);
-}
-
-/* The login that is going to prove it is paid for at the same time: a commit less. */
-static result write_verifying(struct db *db, void *argument, struct err *e)
-{
-    struct attempt *t = argument;
-    TRY(probe_pay_login(db, t, e));
-    TRY(job_set_state(db, &t->job, "verifying", e));
-    return job_note(db, t->arena, &t->job, "verifying", true, S(""), clock_now(), e);
+    TRY(job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e));
+    return probe_pay_login(db, t, e);
 }
 
 static struct secret *self_secret(const struct attempt *t)
@@ -196,6 +178,17 @@ static bool is_not_entered(const struct err *why)
            attempt_has_word(why, "functional_shared");
 }
 
+/* No login has proved it. */
+static result not_proved(struct attempt *t, enum code sent, bool was_sent, const struct err *why, struct err *e)
+{
+    TRY(probe_pay_back(t, e));
+    if (sent == REFUSED || sent == UNREACHABLE || sent == INVALID)
+        return t->is_told ? told_failed(t, why, e)
+               : was_sent ? refused_again(t, sent, why, e)
+                          : settle_refused(t, why, e);
+    return settle_unknown(t, why->text, after_fence(t), e);
+}
+
 /* The session that has made the change still holds the old password; from here on the new one signs in. */
 static result prove_candidate(struct attempt *t, enum seen *ret, struct err *e)
 {
@@ -219,20 +212,17 @@ result apply_candidate(struct attempt *t, struct err *e)
     keepsakes_keep(t->config->keepsakes, t->config->keys, t->account.id, t->job.version, &t->candidate,
                    t->candidate_public);
     result sent = send_all(t, &why);
-    if (sent.code == REFUSED || sent.code == UNREACHABLE || sent.code == INVALID)
-        return t->is_told ? told_failed(t, &why, e)
-               : was_sent ? refused_again(t, sent.code, &why, e)
-                          : settle_refused(t, &why, e);
     if (!is_ok(sent))
-        return settle_unknown(t, why.text, after_fence(t), e);
+        return not_proved(t, sent.code, was_sent, &why, e);
     t->acknowledged_at = clock_monotonic();
-    TRY(attempt_write(t, write_verifying, e));
+    t->verifying_at = clock_now();
     enum seen seen;
     result probed = prove_candidate(t, &seen, &why);
     if (is_ok(probed) && seen == SEEN_LIVE)
         return settle_proved(t, e);
-    TRY(probe_pay_back(t, e));
-    return settle_unknown(t, is_ok(probed) ? "acknowledged, but not proved" : why.text, after_fence(t), e);
+    if (is_ok(probed))
+        err_set(&why, UNREACHABLE, NULL, "acknowledged, but not proved");
+    return not_proved(t, INTERNAL, was_sent, &why, e);
 }
 
 /* ---- quiet: what the server starts by itself keeps away from whoever has just read the password (8.4) ---- */
@@ -329,7 +319,7 @@ static result preflight(struct attempt *t, struct err *e)
     if (!is_ok(own_check_alone(&t->own, &shared)))
         return FAIL_AS(e, REFUSED, "functional_shared", "%s", shared.text);
     if (!t->job.version)
-        TRY(make_candidate(t, e));
+        TRY(wish_for_candidate(t, e));
     TRY(attempt_connect(t, e));
     TRY(check_rights(t, e));
     if (!t->has_password_part)

@@ -69,6 +69,18 @@ result attempt_open_versions(struct attempt *t, struct err *e)
     return version_open(t->db, t->arena, t->config->keys, t->account.id, t->job.version, &t->candidate, e);
 }
 
+static result open_secrets(struct attempt *t, struct err *e)
+{
+    TRY(attempt_open_versions(t, e));
+    /* Whatever the account's versions say: the old one is what the vault signs in with. */
+    if (t->own.functional_id && t->functional.is_set) {
+        t->own_present = t->functional.secret.password;
+        if (str_equal(t->job.kind, S("change")))
+            t->current.password = t->own_present;
+    }
+    return SUCCESS;
+}
+
 static result load_all(struct attempt *t, struct err *e)
 {
     int64_t epoch = t->job.epoch;
@@ -86,14 +98,7 @@ static result load_all(struct attempt *t, struct err *e)
     t->proof = proof_of(t->account.proof);
     t->has_password_part = str_find(t->job.parts, S("password")) >= 0;
     t->has_key_part = str_find(t->job.parts, S("key")) >= 0;
-    TRY(attempt_open_versions(t, e));
-    /* Whatever the account's versions say: the old one is what the vault signs in with. */
-    if (t->own.functional_id && t->functional.is_set) {
-        t->own_present = t->functional.secret.password;
-        if (str_equal(t->job.kind, S("change")))
-            t->current.password = t->own_present;
-    }
-    return SUCCESS;
+    return open_secrets(t, e);
 }
 
 result attempt_load(struct attempt *t, struct err *e)
@@ -130,6 +135,8 @@ static result check_functional_budget(struct db *db, struct attempt *t, struct e
 static result note_hand_over(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
+    if (t->wish.is_wanted)
+        TRY(write_candidate(db, t, e));
     TRY(own_let_hand_over(db, t, e));
     TRY(t->is_guessing ? budget_spend(db, t->arena, t->functional_budget, clock_now(), e)
                        : check_functional_budget(db, t, e));
@@ -179,6 +186,17 @@ static result keep_seen_key(struct db *db, void *argument, struct err *e)
     audit_note(db, "hostkey.refused", false, (struct audit_object){"system", t->system.id, t->system.name},
                t->account.id, t->check.host_key.sha256);
     return SUCCESS;
+}
+
+/* What is sent is what was read back. */
+static result open_candidate(struct attempt *t, struct err *e)
+{
+    t->wish.is_wanted = false;
+    t->job.version = t->wish.number;
+    TRY(db_snapshot(t->db, e));
+    result r = open_secrets(t, e);
+    db_snapshot_end(t->db);
+    return r;
 }
 
 static struct str host_of(const struct managed_system *s)
@@ -263,6 +281,8 @@ result attempt_connect(struct attempt *t, struct err *e)
     size_t known = 0;
     TRY(find_target(t, e));
     TRY(attempt_write(t, note_hand_over, e));
+    if (t->wish.is_wanted)
+        TRY(open_candidate(t, e));
     t->has_spent = t->is_guessing;
     result r = check_with_known_keys(t, &known, e);
     if (!is_ok(r) && attempt_has_word(e, "host_key_unknown") && known == 0 && t->check.host_key.sha256.n) {

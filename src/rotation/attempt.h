@@ -17,6 +17,14 @@ enum proof { PROOF_UNKNOWN, PROOF_LOGIN, PROOF_COMPARE, PROOF_NONE };
 /* What the verifier and logins said about one version. */
 enum seen { SEEN_NOT, SEEN_LIVE, SEEN_CANNOT_TELL };
 
+/* A candidate that is made in the transaction in which the first secret leaves (a commit less). */
+struct candidate_wish {
+    bool is_wanted;
+    struct secret *private_key; /* made already, where the job has a key part */
+    struct str public_key;
+    int64_t number; /* the version, once it stands */
+};
+
 struct attempt {
     const struct rotation_config *config;
     struct db *db; /* the worker's reader */
@@ -34,6 +42,7 @@ struct attempt {
     bool has_spent, is_refunded, was_both_denied; /* of the last own_connect */
     struct login_secret current, candidate;       /* opened from the store: what is sent is what was read back */
     struct str candidate_public;                  /* of the candidate's key */
+    struct candidate_wish wish;
     bool has_password_part, has_key_part;
     bool is_told; /* a person has told the engine to run this job once more (run_told.c) */
     struct target_address target;
@@ -42,7 +51,10 @@ struct attempt {
     enum proof proof;
     enum turn_proof proved_how;
     bool is_login_paid, owes_login; /* paid for in advance; paid for and accepted, so no failure to count */
+    int64_t next_until;             /* until then, monotonic, a proved change may claim what this worker does next */
+    struct job next;                /* that; no id: nothing */
     int64_t acknowledged_at;        /* monotonic; 0: not in this attempt */
+    int64_t verifying_at;           /* the same by the wall clock, for the steps */
     int64_t stale_us;               /* what readers still got the old one for; 0: it has not turned */
 };
 
@@ -93,6 +105,7 @@ RESULT run_push(struct attempt *t, struct err *e);      /* push.c */
 RESULT run_propagate(struct attempt *t, struct err *e); /* propagate.c */
 RESULT attempt_run(struct attempt *t, struct err *e);   /* run_job.c: whichever it is */
 RESULT apply_candidate(struct attempt *t, struct err *e);
+RESULT write_candidate(struct db *db, struct attempt *t, struct err *e); /* as t->wish says */
 
 /* settle.c: how a job ends */
 RESULT settle_proved(struct attempt *t, struct err *e);

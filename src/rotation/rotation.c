@@ -93,26 +93,44 @@ static void give_back(const struct rotation *r, struct attempt *t, const struct 
         log_error("job %" PRId64 ": %s; it waits until its lease ends", t->job.id, e.text);
 }
 
-static void work_on(struct rotation *r, struct db *db, const struct job *claimed)
+/* *job is replaced by the one that was claimed with its end; no id: none. */
+/* What outlives the arena that it was read into. */
+static struct job bare(const struct job *j)
+{
+    return (struct job){.id = j->id, .epoch = j->epoch, .account_id = j->account_id};
+}
+
+static void work_on(struct rotation *r, struct db *db, struct job *job)
 {
     struct arena *a = arena_new();
-    struct attempt t = {.config = &r->config, .db = db, .arena = a, .job = *claimed};
+    const struct job claimed = *job;
+    struct attempt t = {
+        .config = &r->config, .db = db, .arena = a, .job = claimed, .next_until = clock_monotonic() + LENT_AFTER};
     struct err e = {0};
     result done = own_waited(&t, attempt_run(&t, &e), &e);
     if (t.own.functional_id)
         line_close(TAKE(t.line));
     line_pool_give(r->config.lines, TAKE(t.line));
     if (done.code == CONFLICT)
-        log_info("job %" PRId64 ": %s", claimed->id, e.text);
+        log_info("job %" PRId64 ": %s", claimed.id, e.text);
     else if (!is_ok(done))
         give_back(r, &t, &e);
     if (t.stale_us > 0)
         count_stale(r, t.stale_us);
     bool is_settled;
-    count_outcome(r, claimed->id, db, a, &is_settled);
+    count_outcome(r, claimed.id, db, a, &is_settled);
     if (is_settled)
-        r->config.on_settled(r->config.context, claimed->id);
+        r->config.on_settled(r->config.context, claimed.id);
+    *job = bare(&t.next);
     arena_free(a);
+}
+
+/* The lock is held. */
+static void add_running(struct rotation *r, int64_t job_id)
+{
+    r->since[r->running_count] = clock_monotonic();
+    r->running[r->running_count++] = job_id;
+    r->stats.started++;
 }
 
 static bool take_waiting(struct rotation *r, struct job *ret)
@@ -124,16 +142,15 @@ static bool take_waiting(struct rotation *r, struct job *ret)
     bool has_one = r->waiting_count > 0 && !r->is_stopping;
     if (has_one) {
         *ret = r->waiting[0];
-        r->since[r->running_count] = clock_monotonic();
-        r->running[r->running_count++] = ret->id;
+        add_running(r, ret->id);
         memmove(r->waiting, r->waiting + 1, --r->waiting_count * sizeof *r->waiting);
-        r->stats.started++;
     }
     pthread_mutex_unlock(&r->lock);
     return has_one;
 }
 
-static void forget_running(struct rotation *r, int64_t job_id)
+/* next: what the same worker goes on with; 0: nothing. */
+static void forget_running(struct rotation *r, int64_t job_id, int64_t next)
 {
     pthread_mutex_lock(&r->lock);
     size_t i = 0;
@@ -143,6 +160,8 @@ static void forget_running(struct rotation *r, int64_t job_id)
         r->since[i] = r->since[--r->running_count];
         r->running[i] = r->running[r->running_count];
     }
+    if (next)
+        add_running(r, next);
     r->is_woken = true;
     pthread_mutex_unlock(&r->lock);
 }
@@ -164,11 +183,13 @@ static void *worker_main(void *argument)
 {
     struct rotation *r = argument;
     struct db *db = open_worker_reader(r);
-    struct job claimed;
-    while (db && take_waiting(r, &claimed)) {
-        work_on(r, db, &claimed);
-        forget_running(r, claimed.id);
-    }
+    struct job job;
+    while (db && take_waiting(r, &job))
+        while (job.id && !r->is_stopping) {
+            int64_t done = job.id;
+            work_on(r, db, &job);
+            forget_running(r, done, job.id);
+        }
     db_free(db);
     return NULL;
 }
@@ -231,8 +252,7 @@ static void hand_out(struct rotation *r, const struct claim *c)
 {
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < c->n; i++)
-        r->waiting[r->waiting_count++] =
-            (struct job){.id = c->jobs[i].id, .epoch = c->jobs[i].epoch, .account_id = c->jobs[i].account_id};
+        r->waiting[r->waiting_count++] = bare(&c->jobs[i]);
     r->is_woken = r->is_woken || c->n > 0;
     while (r->worker_count < r->running_count + r->waiting_count)
         start_worker(r);

@@ -18,6 +18,23 @@ struct ending {
     int64_t at;
 };
 
+/* Noted with what it came to: a commit of its own would be for people who watch only. */
+static result note_verifying(struct db *db, struct attempt *t, struct err *e)
+{
+    return t->verifying_at ? job_note(db, t->arena, &t->job, "verifying", true, S(""), t->verifying_at, e) : SUCCESS;
+}
+
+/* With the end of this one: a commit less, and no waiting for the dispatcher. A lane that may have been lent claims
+ * nothing; nor does one of several servers, whose claims collide: that would be the turn's collision too. */
+static result claim_next(struct db *db, struct attempt *t, struct err *e)
+{
+    size_t n = 0;
+    t->next = (struct job){0};
+    if (clock_monotonic() >= t->next_until || store_is_shared(t->config->store))
+        return SUCCESS;
+    return job_claim(db, t->arena, clock_now(), 1, t->config->per_system, &t->next, &n, e);
+}
+
 static result write_proved(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
@@ -32,7 +49,9 @@ static result write_proved(struct db *db, void *argument, struct err *e)
     if (t->owes_login)
         TRY(budget_refund(db, t->account.id, e));
     TRY(synced_proved(db, t->arena, t->config->keys, &t->job, now, e));
-    return job_note(db, t->arena, &t->job, "done", true, S(""), now, e);
+    TRY(note_verifying(db, t, e));
+    TRY(job_note(db, t->arena, &t->job, "done", true, S(""), now, e));
+    return claim_next(db, t, e);
 }
 
 /* The vault itself signs in with it. */
@@ -65,7 +84,10 @@ static void remove_old_key(struct attempt *t)
 result settle_proved(struct attempt *t, struct err *e)
 {
     struct ending x = {.t = t};
-    TRY(writer_do(t->config->writer, write_proved, &x, e));
+    result written = writer_do(t->config->writer, write_proved, &x, e);
+    if (!is_ok(written))
+        t->next = (struct job){0};
+    TRY(written);
     t->stale_us = t->acknowledged_at ? clock_monotonic() - t->acknowledged_at : clock_now() - t->job.sent_at;
     remove_old_key(t);
     return SUCCESS;
@@ -141,6 +163,7 @@ static result write_unknown(struct db *db, void *argument, struct err *e)
     audit_act_as_server(db);
     TRY(job_set_state(db, &x->t->job, "resolving", e));
     TRY(job_try_later(db, &x->t->job, x->at, x->code, x->reason, e));
+    TRY(note_verifying(db, x->t, e));
     return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, clock_now(), e);
 }
 
