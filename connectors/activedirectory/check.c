@@ -1,9 +1,7 @@
 /* activedirectory/check.c: connect, compare the key, sign in, and find out what the functional account may do. */
-#include <string.h>
-
+#include "common/check.h"
 #include "activedirectory/account.h"
 #include "activedirectory/domain.h"
-#include "common/watchdog.h"
 
 static const struct field functional_fields[] = {
     TEXT("account", struct check_functional, account, .required = true, .max = DN_MAX_POINTS, .keeps_blanks = true,
@@ -82,11 +80,6 @@ static RESULT sign_in(struct domain *d, struct directory *directory, struct aren
     return SUCCESS;
 }
 
-struct findings {
-    bool can_change;
-    struct str text;
-};
-
 static struct str describe(const struct account *account, bool can_change, struct arena *a)
 {
     const char *state = "";
@@ -115,44 +108,17 @@ static RESULT look_at_account(struct domain *d, const struct check_request *r, s
     return SUCCESS;
 }
 
-static void write_findings(const struct findings *found, struct json_writer *w)
+static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
 {
-    json_key(w, S("can_change"));
-    json_write_bool(w, found->can_change);
-    json_key(w, S("can_compare"));
-    json_write_bool(w, false);
-    json_key(w, S("can_install_keys"));
-    json_write_bool(w, false);
-    json_key(w, S("scheme"));
-    json_write_str(w, S(""));
-    json_key(w, S("fence"));
-    json_write_str(w, S("none"));
-    json_key(w, S("fence_s"));
-    json_write_int(w, 0);
-    json_key(w, S("text"));
-    json_write_str(w, found->text);
+    return look_at_account(state, request, a, found, e);
 }
 
-/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
-static RESULT look_again(struct domain *d, const struct check_request *r, struct arena *a, struct findings *found,
-                         bool *ret_is_lost, struct err *e)
-{
-    watchdog_start_half(d->target.address.timeout_s);
-    result done = look_at_account(d, r, a, found, e);
-    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
-    if (!*ret_is_lost)
-        return done;
-    directory_close(&d->session);
-    *found = (struct findings){.text = S("")};
-    watchdog_go_on(d->target.address.timeout_s);
-    return SUCCESS;
-}
-
-static RESULT look_first(struct domain *d, const struct check_request *r, struct arena *a, struct answer *answer,
+static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,
                          struct findings *found, struct err *e)
 {
+    struct domain *d = state;
+    const struct check_request *r = request;
     AUTO_DIRECTORY directory = {0};
-    answer->host_key = (struct host_key){0};
     TRY(directory_open(&d->target, d->target.arena, &directory, answer, e));
     if (!d->has_functional)
         return SUCCESS;
@@ -163,20 +129,20 @@ static RESULT look_first(struct domain *d, const struct check_request *r, struct
     return r->account.n > 0 ? look_at_account(d, r, a, found, e) : SUCCESS;
 }
 
-result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+static void forget(void *state)
 {
     struct domain *d = state;
-    const struct check_request *r = request;
-    struct findings found = {.text = S("")};
-    bool is_kept = false, is_lost = false;
-    TRY(remember(d, r, &is_kept, e));
-    answer->host_key = is_kept ? d->target.session_key : (struct host_key){0};
-    if (is_kept)
-        TRY(look_again(d, r, a, &found, &is_lost, e));
-    else
-        watchdog_start(d->target.address.timeout_s);
-    if (!is_kept || is_lost)
-        TRY(look_first(d, r, a, answer, &found, e));
-    write_findings(&found, answer->writer);
+    directory_close(&d->session);
+}
+
+result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+{
+    static const struct check_way way = {look_again, look_first, forget};
+    struct domain *d = state;
+    struct findings found = {0};
+    bool is_kept = false;
+    TRY(remember(d, request, &is_kept, e));
+    TRY(check_look(&way, &d->target, is_kept, d, request, a, answer, &found, e));
+    findings_write(&found, answer->writer);
     return SUCCESS;
 }

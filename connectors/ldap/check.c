@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "common/check.h"
 #include "common/watchdog.h"
 #include "ldap/change.h"
 #include "ldap/verifier.h"
@@ -143,12 +144,9 @@ static RESULT sign_in(struct directory *d, struct arena *a, struct answer *answe
     return SUCCESS;
 }
 
-struct findings {
-    bool can_change, can_compare;
-    struct str scheme, text;
-};
+enum { TEXT_MAX = 200 };
 
-/* What a reader should know first comes first; only the first 200 characters are kept. */
+/* What a reader should know first comes first; only the first TEXT_MAX characters are kept. */
 static struct str describe(LDAP *ld, LDAPMessage *entry, const struct verifiers *v, const char *why_not,
                            struct arena *a)
 {
@@ -181,67 +179,43 @@ static RESULT look_at_account(struct directory *d, const struct check_request *r
     TRY(search_entry(d->session, r->account, r->dn, verifier_attributes, a, &dn, &entry, e));
     verifiers_read(d->session, entry.entry, a, &verifiers);
     TRY(change_is_allowed(d->session, dn, a, &why_not, e));
+    struct str text = describe(d->session, entry.entry, &verifiers, why_not, a);
     *found = (struct findings){.can_change = !why_not,
                                .can_compare = verifiers_are_known(&verifiers),
-                               .scheme = verifiers_scheme(&verifiers),
-                               .text = describe(d->session, entry.entry, &verifiers, why_not, a)};
+                               .scheme = text_printable(a, verifiers_scheme(&verifiers), TEXT_MAX),
+                               .text = text_printable(a, text, TEXT_MAX)};
     return SUCCESS;
 }
 
-static void write_findings(const struct findings *found, struct arena *a, struct json_writer *w)
+static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
 {
-    enum { TEXT_MAX = 200 };
-    json_key(w, S("can_change"));
-    json_write_bool(w, found->can_change);
-    json_key(w, S("can_compare"));
-    json_write_bool(w, found->can_compare);
-    json_key(w, S("can_install_keys"));
-    json_write_bool(w, false);
-    json_key(w, S("scheme"));
-    json_write_str(w, text_printable(a, found->scheme, TEXT_MAX));
-    json_key(w, S("fence"));
-    json_write_str(w, S("none"));
-    json_key(w, S("fence_s"));
-    json_write_int(w, 0);
-    json_key(w, S("text"));
-    json_write_str(w, text_printable(a, found->text, TEXT_MAX));
+    struct directory *d = state;
+    TRY(directory_use_session(d, e));
+    return look_at_account(d, request, a, found, e);
 }
 
-/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
-static RESULT look_again(struct directory *d, const struct check_request *r, struct arena *a, struct findings *found,
-                         bool *ret_is_lost, struct err *e)
+static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,
+                         struct findings *found, struct err *e)
 {
-    watchdog_start_half(d->target.address.timeout_s);
-    result done = directory_use_session(d, e);
-    if (is_ok(done))
-        done = look_at_account(d, r, a, found, e);
-    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
-    if (!*ret_is_lost)
-        return done;
-    directory_forget_session(d);
-    *found = (struct findings){.scheme = S(""), .text = S("")};
-    watchdog_go_on(d->target.address.timeout_s);
-    return SUCCESS;
+    struct directory *d = state;
+    const struct check_request *r = request;
+    TRY(sign_in(d, a, answer, e));
+    return d->session && r->account.n > 0 ? look_at_account(d, r, a, found, e) : SUCCESS;
+}
+
+static void forget(void *state)
+{
+    directory_forget_session(state);
 }
 
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
+    static const struct check_way way = {look_again, look_first, forget};
     struct directory *d = state;
-    const struct check_request *r = request;
-    struct findings found = {.scheme = S(""), .text = S("")};
-    bool is_kept = false, is_lost = false;
-    TRY(remember(d, r, &is_kept, e));
-    answer->host_key = is_kept ? d->target.session_key : (struct host_key){0};
-    if (is_kept)
-        TRY(look_again(d, r, a, &found, &is_lost, e));
-    else
-        watchdog_start(d->target.address.timeout_s);
-    if (!is_kept || is_lost) {
-        answer->host_key = (struct host_key){0};
-        TRY(sign_in(d, a, answer, e));
-        if (d->session && r->account.n > 0)
-            TRY(look_at_account(d, r, a, &found, e));
-    }
-    write_findings(&found, a, answer->writer);
+    struct findings found = {0};
+    bool is_kept = false;
+    TRY(remember(d, request, &is_kept, e));
+    TRY(check_look(&way, &d->target, is_kept, d, request, a, answer, &found, e));
+    findings_write(&found, answer->writer);
     return SUCCESS;
 }

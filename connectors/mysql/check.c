@@ -2,6 +2,7 @@
 #include <mysqld_error.h>
 #include <string.h>
 
+#include "common/check.h"
 #include "common/tls_pin.h"
 #include "common/watchdog.h"
 #include "mysql/account.h"
@@ -111,80 +112,48 @@ static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, 
     return must_change ? as_denied(e) : done;
 }
 
-struct findings {
-    bool can_change, can_compare;
-    const char *scheme, *text;
-};
-
 static RESULT look_at_account(struct server *s, struct str name, struct arena *a, struct findings *found, struct err *e)
 {
     struct account account = {0};
     TRY(account_find(s, name, a, &account, e));
     bool has_password = account.password_methods == 1;
     enum scheme scheme = has_password ? scheme_of_plugin(account.methods[account.password_at].plugin) : SCHEME_NONE;
-    found->scheme = scheme_text(scheme);
+    found->scheme = str_of(scheme_text(scheme));
     found->can_change = s->may_alter && has_password;
     found->can_compare = account.is_read && has_password;
     if (!s->may_alter)
-        found->text = "the functional account lacks the right CREATE USER";
+        found->text = S("the functional account lacks the right CREATE USER");
     else if (account.password_methods > 1)
-        found->text = "the account has several passwords: none of them can be the one to change";
+        found->text = S("the account has several passwords: none of them can be the one to change");
     else if (!has_password)
-        found->text = "the account signs in without a password of this server";
+        found->text = S("the account signs in without a password of this server");
     else if (!account.is_read)
         found->text = arena_printf(a,
                                    "the functional account may not read mysql.global_priv: the account is taken to be "
                                    "%.*s@%.*s, and a change gives it mysql_native_password alone",
-                                   STR_ARG(account.user), STR_ARG(account.host))
-                          .p;
+                                   STR_ARG(account.user), STR_ARG(account.host));
     else if (account.is_locked)
-        found->text = "the account is locked; a change leaves it so";
+        found->text = S("the account is locked; a change leaves it so");
     return SUCCESS;
 }
 
-static void write_findings(const struct server *s, const struct findings *found, struct json_writer *w)
+/* A session that was killed says so by an error of the server's. */
+static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
 {
-    bool has_fence = s->session && s->fence_token.n > 0;
-    json_key(w, S("can_change"));
-    json_write_bool(w, found->can_change);
-    json_key(w, S("can_compare"));
-    json_write_bool(w, found->can_compare);
-    json_key(w, S("can_install_keys"));
-    json_write_bool(w, false);
-    json_key(w, S("scheme"));
-    json_write_str(w, str_of(found->scheme));
-    json_key(w, S("fence"));
-    json_write_str(w, has_fence ? S("session") : S("none"));
-    json_key(w, S("fence_s"));
-    json_write_int(w, 0);
-    if (has_fence) {
-        json_key(w, S("fence_token"));
-        json_write_str(w, s->fence_token);
-    }
-    json_key(w, S("text"));
-    json_write_str(w, str_of(found->text));
-}
-
-/* Through the session that is there. *ret_is_lost: it has ended meanwhile, which a killed one says by an error of the
- * server's; nothing that changes anything was sent. */
-static RESULT look_again(struct server *s, const struct check_request *r, struct arena *a, struct findings *found,
-                         bool *ret_is_lost, struct err *e)
-{
-    watchdog_start_half(s->target.address.timeout_s);
+    struct server *s = state;
+    const struct check_request *r = request;
     watchdog_guard(mysql_get_socket(s->session));
     result done = look_at_account(s, r->account, a, found, e);
-    *ret_is_lost = done.code == UNREACHABLE && strcmp(e->word, "unreadable") != 0;
-    if (!*ret_is_lost)
-        return done;
-    server_forget_session(s);
-    *found = (struct findings){.scheme = "", .text = ""};
-    watchdog_go_on(s->target.address.timeout_s);
-    return SUCCESS;
+    if (done.code == UNREACHABLE && strcmp(e->word, "unreadable") != 0)
+        e->word = "unreachable";
+    return done;
 }
 
-static RESULT look_first(struct server *s, const struct check_request *r, struct arena *a, struct answer *answer,
+static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,
                          struct findings *found, struct err *e)
 {
+    struct server *s = state;
+    const struct check_request *r = request;
     result opened = probe_run(s, a, answer, e);
     if (is_ok(opened) && s->has_functional)
         opened = sign_in(s, a, answer, e);
@@ -193,20 +162,21 @@ static RESULT look_first(struct server *s, const struct check_request *r, struct
     return s->session && r->account.n > 0 ? look_at_account(s, r->account, a, found, e) : SUCCESS;
 }
 
+static void forget(void *state)
+{
+    server_forget_session(state);
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
+    static const struct check_way way = {look_again, look_first, forget};
     struct server *s = state;
-    const struct check_request *r = request;
-    struct findings found = {.scheme = "", .text = ""};
-    bool is_kept = false, is_lost = false;
-    TRY(remember(s, r, &is_kept, e));
-    answer->host_key = is_kept ? s->target.session_key : (struct host_key){0};
-    if (is_kept)
-        TRY(look_again(s, r, a, &found, &is_lost, e));
-    else
-        watchdog_start(s->target.address.timeout_s);
-    if (!is_kept || is_lost)
-        TRY(look_first(s, r, a, answer, &found, e));
-    write_findings(s, &found, answer->writer);
+    struct findings found = {0};
+    bool is_kept = false;
+    TRY(remember(s, request, &is_kept, e));
+    TRY(check_look(&way, &s->target, is_kept, s, request, a, answer, &found, e));
+    if (s->session)
+        found.fence_token = s->fence_token;
+    findings_write(&found, answer->writer);
     return SUCCESS;
 }

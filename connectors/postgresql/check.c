@@ -1,6 +1,5 @@
 /* postgresql/check.c: connect, compare the server's key, sign in, and find out what the functional account may do. */
-#include <string.h>
-
+#include "common/check.h"
 #include "base/text.h"
 #include "common/watchdog.h"
 #include "postgresql/session.h"
@@ -111,11 +110,6 @@ static const char look_sql[] =
     " pg_is_in_recovery(), role.rolcanlogin, coalesce(role.rolvaliduntil <= now(), false)"
     " FROM pg_roles role, pg_roles me WHERE role.rolname = $1::text AND me.rolname = current_user";
 
-struct findings {
-    bool can_change, can_compare;
-    const char *text;
-};
-
 static RESULT look_at_account(struct server *s, struct str account, struct arena *a, struct findings *found,
                               struct err *e)
 {
@@ -131,60 +125,31 @@ static RESULT look_at_account(struct server *s, struct str account, struct arena
     found->can_change = reply_is_true(&reply, 0, 0) && !is_standby;
     found->can_compare = reply_is_true(&reply, 0, 1);
     if (is_standby)
-        found->text = "this server is a standby: it takes no changes";
+        found->text = S("this server is a standby: it takes no changes");
     else if (!found->can_change)
-        found->text = "the functional account may not set this role's password";
+        found->text = S("the functional account may not set this role's password");
     else if (!reply_is_true(&reply, 0, 3))
-        found->text = "the role may not log in (NOLOGIN)";
+        found->text = S("the role may not log in (NOLOGIN)");
     else if (reply_is_true(&reply, 0, 4))
-        found->text = "the role's VALID UNTIL has passed: even the right password is refused";
+        found->text = S("the role's VALID UNTIL has passed: even the right password is refused");
     else if (!found->can_compare)
-        found->text = "the functional account may not read the password's verifier";
+        found->text = S("the functional account may not read the password's verifier");
     return SUCCESS;
 }
 
-static void write_findings(const struct server *s, const struct findings *found, struct json_writer *w)
+static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
 {
-    json_key(w, S("can_change"));
-    json_write_bool(w, found->can_change);
-    json_key(w, S("can_compare"));
-    json_write_bool(w, found->can_compare);
-    json_key(w, S("can_install_keys"));
-    json_write_bool(w, false);
-    json_key(w, S("scheme"));
-    json_write_str(w, S("SCRAM-SHA-256"));
-    json_key(w, S("fence"));
-    json_write_str(w, s->session ? S("session") : S("none"));
-    json_key(w, S("fence_s"));
-    json_write_int(w, 0);
-    if (s->session) {
-        json_key(w, S("fence_token"));
-        json_write_str(w, s->token);
-    }
-    json_key(w, S("text"));
-    json_write_str(w, str_of(found->text));
+    struct server *s = state;
+    const struct check_request *r = request;
+    TRY(server_need_session(s, e));
+    return look_at_account(s, r->account, a, found, e);
 }
 
-/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
-static RESULT look_again(struct server *s, const struct check_request *r, struct arena *a, struct findings *found,
-                         bool *ret_is_lost, struct err *e)
-{
-    watchdog_start_half(s->target.address.timeout_s);
-    result done = server_need_session(s, e);
-    if (is_ok(done))
-        done = look_at_account(s, r->account, a, found, e);
-    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
-    if (!*ret_is_lost)
-        return done;
-    server_forget_session(s);
-    *found = (struct findings){.text = ""};
-    watchdog_go_on(s->target.address.timeout_s);
-    return SUCCESS;
-}
-
-static RESULT look_first(struct server *s, const struct check_request *r, struct arena *a, struct answer *answer,
+static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,
                          struct findings *found, struct err *e)
 {
+    struct server *s = state;
+    const struct check_request *r = request;
     struct session_outcome outcome = {0};
     result opened =
         s->has_functional ? sign_in(s, a, answer, &outcome, e) : session_open(s, NULL, a, answer, &outcome, e);
@@ -193,20 +158,22 @@ static RESULT look_first(struct server *s, const struct check_request *r, struct
     return s->session && r->account.n > 0 ? look_at_account(s, r->account, a, found, e) : SUCCESS;
 }
 
+static void forget(void *state)
+{
+    server_forget_session(state);
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
+    static const struct check_way way = {look_again, look_first, forget};
     struct server *s = state;
-    const struct check_request *r = request;
-    struct findings found = {.text = ""};
-    bool is_kept = false, is_lost = false;
-    TRY(remember(s, r, &is_kept, e));
-    answer->host_key = is_kept ? s->target.session_key : (struct host_key){0};
-    if (is_kept)
-        TRY(look_again(s, r, a, &found, &is_lost, e));
-    else
-        watchdog_start(s->target.address.timeout_s);
-    if (!is_kept || is_lost)
-        TRY(look_first(s, r, a, answer, &found, e));
-    write_findings(s, &found, answer->writer);
+    struct findings found = {0};
+    bool is_kept = false;
+    TRY(remember(s, request, &is_kept, e));
+    TRY(check_look(&way, &s->target, is_kept, s, request, a, answer, &found, e));
+    found.scheme = S("SCRAM-SHA-256");
+    if (s->session)
+        found.fence_token = s->token;
+    findings_write(&found, answer->writer);
     return SUCCESS;
 }

@@ -1,6 +1,7 @@
 /* ssh/check.c: connect, compare the host's key, sign in, and find out what the functional account may do. */
 #include <string.h>
 
+#include "common/check.h"
 #include "common/watchdog.h"
 #include "ssh/authorized_keys.h"
 #include "ssh/change.h"
@@ -117,12 +118,6 @@ static RESULT sign_in(struct host *h, struct arena *a, struct err *e)
     return SUCCESS;
 }
 
-struct findings {
-    bool can_change, can_compare, can_install_keys;
-    struct str scheme;
-    const char *text;
-};
-
 /* What belongs to the functional account is looked for once in a session, what belongs to the account each time. */
 static RESULT look_at_account(struct host *h, const struct check_request *r, struct arena *a, struct findings *found,
                               struct err *e)
@@ -142,51 +137,26 @@ static RESULT look_at_account(struct host *h, const struct check_request *r, str
     h->checked_account = arena_str(h->target.arena, r->account);
     h->checked_scheme = found->scheme;
     if (verifier_is_locked(field))
-        found->text = "the account's password is locked; a change unlocks it";
+        found->text = S("the account's password is locked; a change unlocks it");
     else if (!found->can_change)
-        found->text = "the functional account may not set passwords";
+        found->text = S("the functional account may not set passwords");
     else if (!found->can_compare)
-        found->text = "the functional account may not read the password's hash";
+        found->text = S("the functional account may not read the password's hash");
     return SUCCESS;
 }
 
-static void write_findings(const struct host *h, const struct findings *found, struct json_writer *w)
+static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
 {
-    json_key(w, S("can_change"));
-    json_write_bool(w, found->can_change);
-    json_key(w, S("can_compare"));
-    json_write_bool(w, found->can_compare);
-    json_key(w, S("can_install_keys"));
-    json_write_bool(w, found->can_install_keys);
-    json_key(w, S("scheme"));
-    json_write_str(w, found->scheme);
-    json_key(w, S("fence"));
-    json_write_str(w, h->has_fence ? S("timeout") : S("none"));
-    json_key(w, S("fence_s"));
-    json_write_int(w, h->has_fence ? CHANGE_FENCE_S : 0);
-    json_key(w, S("text"));
-    json_write_str(w, str_of(found->text));
-}
-
-/* Through the session that is there. *ret_is_lost: it has ended meanwhile; nothing that changes anything was sent. */
-static RESULT look_again(struct host *h, const struct check_request *r, struct arena *a, struct findings *found,
-                         bool *ret_is_lost, struct err *e)
-{
-    watchdog_start_half(h->target.address.timeout_s);
+    struct host *h = state;
     watchdog_guard(ssh_get_fd(h->session));
-    result done = look_at_account(h, r, a, found, e);
-    *ret_is_lost = !is_ok(done) && strcmp(e->word, "unreachable") == 0;
-    if (!*ret_is_lost)
-        return done;
-    host_forget_session(h);
-    *found = (struct findings){.text = ""};
-    watchdog_go_on(h->target.address.timeout_s);
-    return SUCCESS;
+    return look_at_account(h, request, a, found, e);
 }
 
-static RESULT look_first(struct host *h, const struct check_request *r, struct arena *a, struct answer *answer,
+static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,
                          struct findings *found, struct err *e)
 {
+    struct host *h = state;
+    const struct check_request *r = request;
     AUTOFREE(ssh_session_struct) unused = NULL;
     result opened = h->has_functional ? sign_in(h, a, e) : session_open(h, S("nobody"), a, &unused, e);
     answer->host_key = h->seen;
@@ -194,20 +164,20 @@ static RESULT look_first(struct host *h, const struct check_request *r, struct a
     return h->session && r->account.n > 0 ? look_at_account(h, r, a, found, e) : SUCCESS;
 }
 
+static void forget(void *state)
+{
+    host_forget_session(state);
+}
+
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
 {
+    static const struct check_way way = {look_again, look_first, forget};
     struct host *h = state;
-    const struct check_request *r = request;
-    struct findings found = {.text = ""};
-    bool is_kept = false, is_lost = false;
-    TRY(remember(h, r, &is_kept, e));
-    answer->host_key = is_kept ? h->target.session_key : (struct host_key){0};
-    if (is_kept)
-        TRY(look_again(h, r, a, &found, &is_lost, e));
-    else
-        watchdog_start(h->target.address.timeout_s);
-    if (!is_kept || is_lost)
-        TRY(look_first(h, r, a, answer, &found, e));
-    write_findings(h, &found, answer->writer);
+    struct findings found = {0};
+    bool is_kept = false;
+    TRY(remember(h, request, &is_kept, e));
+    TRY(check_look(&way, &h->target, is_kept, h, request, a, answer, &found, e));
+    found.fence_s = h->has_fence ? CHANGE_FENCE_S : 0;
+    findings_write(&found, answer->writer);
     return SUCCESS;
 }

@@ -263,7 +263,7 @@ def cut_once(server, direction, after, manner, self_change):
     """What the connector said, and whether the change was made. Then the same password is sent once more."""
     server.set_password("u7", "Before-Cut-1!")
     with CutProxy(server.port, direction, after, connection=1, manner=manner) as proxy, a_connector() as connector:
-        answer = check_and_change(connector, server, proxy.port, self_change, 1 if manner == "hang" else 5)
+        answer = check_and_change(connector, server, proxy.port, self_change, 2 if manner == "hang" else 5)
     is_applied = server.verifier("u7") == native("After-Cut-1!")
     with a_connector() as connector:
         check(connector, server, "u7")

@@ -1,0 +1,28 @@
+/* common/check.h: the way of a check (docs/connector-protocol.md): through the session that an earlier one has left, or
+ * through a new one; and what it finds out. */
+#pragma once
+
+#include "common/target.h"
+
+struct findings {
+    bool can_change, can_compare, can_install_keys;
+    struct str scheme, text;
+    int64_t fence_s;        /* an attempt is over by itself after so long; 0: nothing sees to that */
+    struct str fence_token; /* or it can be ended by this; absent: it cannot */
+};
+
+/* What each kind does in its own manner, with its own state and request. */
+struct check_way {
+    /* Through the session that is there. The word is `unreachable` when that has ended; nothing that changes anything
+     * was sent. */
+    RESULT (*look_again)(void *state, const void *request, struct arena *a, struct findings *found, struct err *e);
+    /* Sign in anew, and look. Fills answer->host_key, also when it fails. */
+    RESULT (*look_first)
+    (void *state, const void *request, struct arena *a, struct answer *answer, struct findings *found, struct err *e);
+    void (*forget)(void *state); /* the session */
+};
+
+/* is_kept: this very target and sign-in were checked before, and the session is still there. */
+RESULT check_look(const struct check_way *way, const struct target *t, bool is_kept, void *state, const void *request,
+                  struct arena *a, struct answer *answer, struct findings *found, struct err *e);
+void findings_write(const struct findings *found, struct json_writer *w);
