@@ -17,7 +17,7 @@ struct check_way {
      * was sent. */
     RESULT (*look_again)(void *state, const void *request, struct arena *a, struct findings *found, struct err *e);
     /* Sign in anew, and look. Fills answer->host_key, also when it fails. */
-    RESULT (*look_first)
+    RESULT(*look_first)
     (void *state, const void *request, struct arena *a, struct answer *answer, struct findings *found, struct err *e);
     void (*forget)(void *state); /* the session */
 };
