@@ -12,13 +12,16 @@ struct findings {
 };
 
 /* What each kind does in its own manner, with its own state and request. */
+
+/* Through the session that is there. The word is `unreachable` when that has ended; nothing that changes anything was
+ * sent. */
+typedef result check_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e);
+/* Sign in anew, and look. Fills answer->host_key, also when it fails. */
+typedef result check_first(void *state, const void *request, struct arena *a, struct answer *answer,
+                           struct findings *found, struct err *e);
 struct check_way {
-    /* Through the session that is there. The word is `unreachable` when that has ended; nothing that changes anything
-     * was sent. */
-    RESULT (*look_again)(void *state, const void *request, struct arena *a, struct findings *found, struct err *e);
-    /* Sign in anew, and look. Fills answer->host_key, also when it fails. */
-    RESULT(*look_first)
-    (void *state, const void *request, struct arena *a, struct answer *answer, struct findings *found, struct err *e);
+    check_again *look_again;
+    check_first *look_first;
     void (*forget)(void *state); /* the session */
 };
 

@@ -71,8 +71,20 @@ static struct str fence_of(const struct attempt *t)
     return S("");
 }
 
+/* Before it is known whether the change has come to anything: only where a comparison will tell, so that after a crash
+ * no login is spent on the wrong password. Else the budget would be short of one. */
+static bool may_pay_ahead(const struct attempt *t)
+{
+    return t->check.can_compare;
+}
+
+static result pay_for_proof(struct db *db, void *argument, struct err *e)
+{
+    return probe_pay_login(db, argument, e);
+}
+
 /* Run again from the start after a collision: `job` changes when it stands. The login that is going to prove the change
- * is paid for at the same time: a commit less. */
+ * is paid for at the same time where it may be: a commit less. */
 static result write_applying(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
@@ -84,7 +96,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "checked", true, t->check.text, clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e));
-    return probe_pay_login(db, t, e);
+    return may_pay_ahead(t) ? probe_pay_login(db, t, e) : SUCCESS;
 }
 
 static struct secret *self_secret(const struct attempt *t)
@@ -216,6 +228,8 @@ result apply_candidate(struct attempt *t, struct err *e)
         return not_proved(t, sent.code, was_sent, &why, e);
     t->acknowledged_at = clock_monotonic();
     t->verifying_at = clock_now();
+    if (!may_pay_ahead(t))
+        TRY(attempt_write(t, pay_for_proof, e));
     enum seen seen;
     result probed = prove_candidate(t, &seen, &why);
     if (is_ok(probed) && seen == SEEN_LIVE)
