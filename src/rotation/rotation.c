@@ -93,13 +93,13 @@ static void give_back(const struct rotation *r, struct attempt *t, const struct 
         log_error("job %" PRId64 ": %s; it waits until its lease ends", t->job.id, e.text);
 }
 
-/* *job is replaced by the one that was claimed with its end; no id: none. */
 /* What outlives the arena that it was read into. */
 static struct job bare(const struct job *j)
 {
     return (struct job){.id = j->id, .epoch = j->epoch, .account_id = j->account_id};
 }
 
+/* *job is replaced by the one that was claimed with its end; no id: none. */
 static void work_on(struct rotation *r, struct db *db, struct job *job)
 {
     struct arena *a = arena_new();
