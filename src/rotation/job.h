@@ -57,7 +57,7 @@ RESULT job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t
 RESULT job_set_candidate(struct db *db, const struct job *j, int64_t version, struct err *e); /* queued -> prepared */
 RESULT job_set_applying(struct db *db, struct job *j, struct str fence, int64_t now,
                         struct err *e); /* the last thing before `change` */
-RESULT job_set_state(struct db *db, const struct job *j, const char *state, struct err *e); /* resolving */
+RESULT job_set_resolving(struct db *db, const struct job *j, struct err *e);
 RESULT job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
                      struct err *e); /* lease given back, state kept */
 /* Refused, or nothing was sent: the same candidate is tried again at `at`, as if it had only waited. */

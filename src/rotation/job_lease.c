@@ -138,13 +138,13 @@ result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t 
     return SUCCESS;
 }
 
-result job_set_state(struct db *db, const struct job *j, const char *state, struct err *e)
+result job_set_resolving(struct db *db, const struct job *j, struct err *e)
 {
     TRY(run_moving(db, j,
-                   SQL("UPDATE jobs SET state = $3 WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
-                       P_INT(j->epoch), P_TEXT(str_of(state))),
+                   SQL("UPDATE jobs SET state = 'resolving' WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
+                       P_INT(j->epoch)),
                    e));
-    return str_equal(str_of(state), S("resolving")) ? whole_child_moved(db, j->parent_id, clock_now(), e) : SUCCESS;
+    return whole_child_moved(db, j->parent_id, clock_now(), e);
 }
 
 result job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,

@@ -65,7 +65,7 @@ static result write_failed(struct db *db, void *argument, struct err *e)
     struct job *j = &p->t->job;
     audit_act_as_server(db);
     if (p->is_unknown) {
-        TRY(job_set_state(db, j, "resolving", e));
+        TRY(job_set_resolving(db, j, e));
         TRY(job_try_later(db, j, p->at, p->code, p->text, e));
     } else {
         TRY(job_back_to_queue(db, j, p->at, p->code, p->text, e));

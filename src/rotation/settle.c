@@ -85,9 +85,10 @@ result settle_proved(struct attempt *t, struct err *e)
 {
     struct ending x = {.t = t};
     result written = writer_do(t->config->writer, write_proved, &x, e);
-    if (!is_ok(written))
-        t->next = (struct job){0};
-    TRY(written);
+    if (!is_ok(written)) {
+        t->next = (struct job){0}; /* its claim does not stand either */
+        return written;
+    }
     t->stale_us = t->acknowledged_at ? clock_monotonic() - t->acknowledged_at : clock_now() - t->job.sent_at;
     remove_old_key(t);
     return SUCCESS;
@@ -161,7 +162,7 @@ static result write_unknown(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
     audit_act_as_server(db);
-    TRY(job_set_state(db, &x->t->job, "resolving", e));
+    TRY(job_set_resolving(db, &x->t->job, e));
     TRY(job_try_later(db, &x->t->job, x->at, x->code, x->reason, e));
     TRY(note_verifying(db, x->t, e));
     return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, clock_now(), e);

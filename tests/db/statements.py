@@ -82,7 +82,7 @@ def _names(text, tables):
 
 def sqlite_plan(db, text):
     tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    partial = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'")}
+    queue = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE is_open = 1%'")}
     names, values = _names(text, tables), {str(number): None for number in range(1, 400)}
     reads, sorts = [], False
     for line in db.execute("EXPLAIN QUERY PLAN " + text, values).fetchall():
@@ -91,7 +91,7 @@ def sqlite_plan(db, text):
         table = names.get(match.group(2)) if match else None
         if table:
             index = re.search(r"INDEX (\w+)", match.group(3))
-            is_lookup = match.group(1) == "SEARCH" or (index and index.group(1) in partial)  # the condition may be the index's own
+            is_lookup = match.group(1) == "SEARCH" or (index and index.group(1) in queue)  # the open jobs, by the index's own condition
             is_walk = "USING" in match.group(3) or re.search(r"ORDER BY (\w+\.)?id\b", text)
             reads.append((table, "lookup" if is_lookup else "walk" if is_walk else "scan"))
     return reads, sorts

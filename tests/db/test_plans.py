@@ -170,6 +170,14 @@ def test_every_lookup_has_an_index(texts, request, kind):
     assert not without, "\n".join(without)
 
 
+def test_a_claim_walks_the_queue_in_its_order(sqlite):
+    """The words of the order stand in rotation/job_lease.c and in the index jobs_turn: where they differ, each claim sorts all that is due."""
+    claims = [text for text in written_statements() if text.startswith("WITH leased ")]
+    assert len(claims) == 1
+    reads, sorts = sqlite(claims[0])
+    assert ("jobs", "lookup") in reads and not sorts
+
+
 def sorted_by(text):
     """The column of UNSORTED that a list's page is sorted by."""
     match = re.search(r" ORDER BY (.+?)(?: DESC)?(?: NULLS \w+)?, [a-z.]*id LIMIT \$", text)
