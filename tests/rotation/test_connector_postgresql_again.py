@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import freezer  # noqa: E402
 from postgresql_fixtures import (  # noqa: E402,F401
     PASSWORDS, PostgresqlServer, change, check, connector, functional, keys, login, server, target)
 
@@ -121,7 +122,7 @@ def test_a_session_that_hangs_leaves_time_for_another(connector, server):
     timed = {"target": target(server, 8)}
     former = again(connector, server, **timed)
     hanging = server.process_of(backend(former))
-    os.kill(hanging, signal.SIGSTOP)
+    freezer.stop(hanging)
     try:
         began = time.monotonic()
         answer = again(connector, server, **timed)

@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets"))
 
+import freezer  # noqa: E402
 import hostile  # noqa: E402
 from cut_proxy import DOWN, UP, CutProxy  # noqa: E402
 from postgresql_fixtures import (  # noqa: E402,F401
@@ -302,7 +303,7 @@ def test_a_change_that_arrives_late(connector, server, has_fence):
     first = Connector("postgresql")
     token = check(first, server, "u2")["fence_token"]
     stopped = server.process_of(token.split(":")[0])
-    os.kill(stopped, signal.SIGSTOP)
+    freezer.stop(stopped)
     try:
         first.send("change", account="u2", part="password", password="Late-New-2!")
         time.sleep(0.5)

@@ -1,8 +1,6 @@
 """tests/rotation/test_connector_ssh_again.py: a check that comes again, what it keeps, and what it looks at anew."""
 
-import os
 import pathlib
-import signal
 import sys
 import time
 
@@ -11,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets"))
 
+import freezer  # noqa: E402
 from ssh_fixtures import (  # noqa: E402,F401
     check, check_host_key, connector, functional, host, keys, made_key, PASSWORDS, SshHost, target)
 
@@ -163,8 +162,7 @@ def test_a_session_that_hangs_leaves_time_for_another(connector, tmp_path):
         check(connector, other)
         assert connector.call("check", target=target(other, 8), host_keys=keys(other), functional=functional(),
                               account="u1")["ok"]
-        for pid in other.processes()[1:]:
-            os.kill(pid, signal.SIGSTOP)
+        freezer.stop(*other.processes()[1:])
         signed_in, began = sign_ins(other), time.monotonic()
         assert ask_again(connector, other, target=target(other, 8))["ok"]
         assert 3.5 < time.monotonic() - began < 8 and sign_ins(other) == signed_in + 1

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import freezer
 import ldap_server
 from platform_fixtures import KINDS, Account, ActiveDirectory, Ldap, Mariadb, Postgresql, in_background, is_settled, job_of, state_of, steps_of
 from support import Server, ok, wait_for
@@ -118,7 +119,7 @@ def test_a_stopped_backend_is_ended_before_anything_is_looked_at(ps, admin, post
         with in_background(account.put, "Late-Pass-32!") as put:
             waiting = wait_for(lambda: postgresql.running.psql(WAITING))
             stopped = postgresql.running.process_of(waiting)
-            os.kill(stopped, signal.SIGSTOP)
+            freezer.stop(stopped)
             held.release()
             assert put.result().status_code == 409
         wait_for(lambda: any(step["step"] == "fenced" and not step["ok"] for step in steps_of(admin, account)), timeout=60)

@@ -18,6 +18,7 @@ import subprocess
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import freezer
 import requests
 from support import Server, ok, wait_for
 
@@ -73,7 +74,7 @@ class FarControlRoom:
         self.server.kill()
 
     def freeze(self):
-        self.server.process.send_signal(signal.SIGSTOP)
+        freezer.stop(self.server.process.pid)
         self.is_stopped = True
 
     def resume(self):

@@ -27,6 +27,8 @@ class CutProxy:
     """Forward connections from a free port of 127.0.0.1 to 127.0.0.1:target_port, or from `listen` to `target_address`.
 
     cut, after   direction of the cut, and how many of its chunks pass first; None: forward everything
+    counted      the direction whose chunks `after` counts, over all connections, when it is the other one: the answer to
+                 the third request is exact where it is not known in how many chunks answers come
     connection   which connection is cut, from 0 in the order of their arrival; None: every one
     manner       "reset": both sides get a reset; "hang": that direction is silent from then on, all stays open
     delay_s      wait before each chunk is passed on
@@ -34,7 +36,7 @@ class CutProxy:
 
     address = "127.0.0.1"
 
-    def __init__(self, target_port, cut=None, after=0, *, connection=None, manner="reset", delay_s=0.0, listen=None, target_address=None):
+    def __init__(self, target_port, cut=None, after=0, *, connection=None, manner="reset", delay_s=0.0, counted=None, listen=None, target_address=None):
         if cut not in (None, UP, DOWN) or manner not in ("reset", "hang"):
             raise ValueError(f"no such cut: {cut}, {manner}")
         self.address, port = listen or (self.address, 0)
@@ -42,6 +44,7 @@ class CutProxy:
         self.target_port = target_port
         self.cut = cut
         self.after = after
+        self.counted = counted
         self.connection = connection
         self.manner = manner
         self.delay_s = delay_s
@@ -112,6 +115,7 @@ class CutProxy:
             thread.start()
 
     def _is_cut(self, number, direction, passed):
+        passed = self.chunks[self.counted] if self.counted else passed
         return self.cut == direction and passed >= self.after and self.connection in (None, number)
 
     def _forward(self, number, was_cut, direction, source, sink):

@@ -12,6 +12,25 @@ import tempfile
 import time
 
 
+def stop(*pids):
+    """SIGSTOP, and wait for it: a signal is only sent when kill() returns, and a busy thread answers once more."""
+    _signal(pids, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while any(_runs(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not all of {pids} stand still")
+        time.sleep(0.001)
+
+
+def stop_all(list_processes):
+    """Stop all that list_processes() names, and what they fork meanwhile; return their ids."""
+    held = []
+    while left := [pid for pid in list_processes() if pid not in held]:
+        stop(*left)
+        held += left
+    return held
+
+
 class Freezer:
     """A control group of its own, made by the first freeze(). Where none can be made, SIGSTOP it is, with its flaw."""
 
@@ -22,9 +41,7 @@ class Freezer:
         """Hold all that list_processes() names, and what they fork meanwhile."""
         self._group = self._group or _make_group()
         if self._group is None:
-            for _ in range(2):  # twice: a process may have forked while the first round ran
-                self._held = list_processes()
-                _signal(self._held, signal.SIGSTOP)
+            self._held = stop_all(list_processes)
             return
         while left := set(list_processes()) - set(_members(self._group)):
             for pid in left:
@@ -67,6 +84,16 @@ def _make_group():
 
 def _members(group):
     return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+
+
+def _runs(pid):
+    """Does one of its threads still run? Neither stopped nor ended, as proc(5) has it."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if (thread / "stat").read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                    return True
+    return False
 
 
 def _signal(processes, number):

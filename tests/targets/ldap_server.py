@@ -26,6 +26,8 @@ import time
 import warnings
 import weakref
 
+import freezer
+
 SUFFIX = "dc=lab,dc=test"
 ADMIN = f"cn=admin,{SUFFIX}"
 ADMIN_PASSWORD = "Super-Start-1!"
@@ -197,7 +199,7 @@ class LdapServer:
 
     def freeze(self):
         """Stop the process: a client then sees a server that hangs."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freezer.stop(self.pid)
 
     def thaw(self):
         """Let it run on: what had been sent to it is now carried out."""

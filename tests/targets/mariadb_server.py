@@ -22,6 +22,8 @@ import tempfile
 import time
 import weakref
 
+import freezer
+
 PASSWORDS = {
     "root": "Root-Start-1!",
     "func": "Func-Start-1!",  # may set passwords and read the table of accounts
@@ -184,7 +186,7 @@ class MariadbServer:
     @contextlib.contextmanager
     def frozen(self):
         """Hold the whole server with SIGSTOP: connections are still taken by the kernel, and nothing answers."""
-        self.process.send_signal(signal.SIGSTOP)
+        freezer.stop(self.process.pid)
         try:
             yield
         finally:

@@ -19,6 +19,8 @@ import time
 import urllib.parse
 import weakref
 
+import freezer
+
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 INSIDE = "/mnt"  # where a server finds its folder
 ENVIRONMENT = {"PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
@@ -170,8 +172,7 @@ class Server:
 
     def pause(self):
         """Stop every process. Clients see a server that hangs: connections still open, nobody answers."""
-        for _ in range(2):  # a process may have been forked while the first round ran
-            self._signal(signal.SIGSTOP)
+        freezer.stop_all(self.processes)
 
     def go_on(self):
         """Let a paused server run on: what had been sent to it is now carried out."""

@@ -28,6 +28,8 @@ import tempfile
 import time
 import weakref
 
+import freezer
+
 REALM = "LAB.TEST"
 DOMAIN = "lab.test"
 BASE = "DC=lab,DC=test"
@@ -239,12 +241,13 @@ class SambaDc:
 
     def freeze(self, kind=""):
         """Stop every process, or those whose name begins with `kind` ("kdc"). A client then sees one that hangs."""
-        for _ in range(2):  # twice: one may have forked while the first round ran
-            self._signal(signal.SIGSTOP, kind)
+        freezer.stop_all(lambda: self.processes(kind))
 
     def thaw(self):
         """Let it run on: what had been sent to it is now carried out."""
-        self._signal(signal.SIGCONT, "")
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def _namespace(self):
         """The process namespace of all its processes."""
@@ -254,11 +257,14 @@ class SambaDc:
                 return inner
         return None
 
-    def _signal(self, number, kind):
+    def processes(self, kind=""):
+        """The process ids of all that run in it, or of those whose name begins with `kind`."""
+        found = []
         for pid in _processes(self._namespace()):
             with contextlib.suppress(OSError):
                 if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith(kind):
-                    os.kill(pid, number)
+                    found.append(pid)
+        return found
 
     # -- inside -------------------------------------------------------------------------------------------------
 
