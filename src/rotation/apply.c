@@ -286,10 +286,11 @@ static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
     return attempt_write(t, put_off, e);
 }
 
-/* Nothing was sent: the old credential is current, and stays it. */
+/* Nothing was sent: the old credential is current, and stays it. A queued change does not wait for its next retry when
+ * it was our own connector that did not start; who waits for the answer is told. */
 static result give_up_unsent(struct attempt *t, const struct err *why, struct err *e)
 {
-    if (attempt_is_ours(why)) {
+    if (attempt_is_ours(why) || (t->job.is_queued && attempt_has_word(why, NO_CONNECTOR))) {
         *e = *why;
         return (result){why->code};
     }

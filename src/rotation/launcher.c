@@ -109,19 +109,19 @@ static RESULT spawn_locked(struct launcher *l, const char *kind, struct launcher
     struct launcher_request request = {.op = LAUNCHER_SPAWN, .serial = ++l->serial};
     memcpy(request.kind, kind, strlen(kind));
     if (!send_request(l, &request))
-        return FAIL(e, UNREACHABLE, "the launcher of connectors is gone");
+        return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the launcher of connectors is gone");
     int64_t deadline = clock_monotonic() + REPLY_WAIT_MS * INT64_C(1000);
     for (;;) {
         int64_t left_ms = (deadline - clock_monotonic()) / 1000;
         if (left_ms <= 0 || !take_reply(l, (int)left_ms, reply, descriptors))
-            return FAIL(e, UNREACHABLE, "the launcher of connectors does not answer");
+            return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the launcher of connectors does not answer");
         if (reply->serial == l->serial)
             return SUCCESS;
         fd_autoclose_(&descriptors[0]);
         fd_autoclose_(&descriptors[1]);
         struct launcher_request late = {.op = LAUNCHER_KILL, .pid = reply->pid};
         if (reply->pid > 0 && !send_request(l, &late))
-            return FAIL(e, UNREACHABLE, "the launcher of connectors is gone");
+            return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the launcher of connectors is gone");
     }
 }
 
@@ -139,8 +139,8 @@ RESULT launcher_spawn(struct launcher *l, const char *kind, int *ret_socket, int
     if (reply.error != 0 || descriptors[0] < 0 || descriptors[1] < 0) {
         fd_autoclose_(&descriptors[0]);
         fd_autoclose_(&descriptors[1]);
-        return FAIL(e, UNREACHABLE, "the program of the connector \"%s\" cannot be started: %s", kind,
-                    strerror(reply.error));
+        return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the program of the connector \"%s\" cannot be started: %s", kind,
+                       strerror(reply.error));
     }
     *ret_socket = descriptors[0];
     *ret_stderr = descriptors[1];

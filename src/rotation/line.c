@@ -257,11 +257,12 @@ static RESULT greet(struct line *l, struct err *e)
     json_key(&w, S("protocol"));
     json_write_int(&w, PROTOCOL);
     struct line_reply reply = {0};
-    result done = line_exchange(l, &w, LINE_ASKS, HELLO_S, a, &reply, e);
+    struct err why;
+    result done = line_exchange(l, &w, LINE_ASKS, HELLO_S, a, &reply, &why);
     if (is_ok(done) && (reply.protocol != PROTOCOL || !str_equal(reply.connector, str_of(l->kind))))
-        done = FAIL(e, UNREACHABLE, "the connector \"%s\" speaks another protocol", l->kind);
+        done = FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the connector \"%s\" speaks another protocol", l->kind);
     else if (!is_ok(done))
-        done = FAIL(e, UNREACHABLE, "the connector \"%s\" does not start", l->kind);
+        done = FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the connector \"%s\" does not start: %s", l->kind, why.text);
     arena_free(a);
     return done;
 }

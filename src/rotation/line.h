@@ -6,8 +6,8 @@
 
 #include "base/field.h"
 #include "base/secret.h"
+#include "rotation/launcher.h"
 
-struct launcher;
 struct line;
 
 struct host_key {
@@ -55,7 +55,7 @@ struct change_request {
     struct secret *current_key, *current_passphrase; /* or, to change keys, a present private key */
 };
 
-/* Start a connector of this kind ("ssh") and say hello. UNREACHABLE when it cannot be started. */
+/* Start a connector of this kind ("ssh") and say hello. UNREACHABLE, word NO_CONNECTOR, when it cannot be started. */
 RESULT line_open(struct launcher *l, const char *kind, struct line **ret, struct err *e);
 void line_close(struct line *l); /* bye, or kill when it is stuck; NULL is fine */
 /* The process ended, or a call went out of step: only line_close is left. */

@@ -129,6 +129,25 @@ def test_a_connector_that_dies_in_the_middle_is_looked_after(server, ps, admin, 
     target.running.wait_for_no_session()
 
 
+def test_a_queued_change_goes_on_soon_after_its_connector_starts_again(installed, server, ps, admin, target):
+    """A connector that does not start is no answer of the target's: it counts as no refusal, and waits for no retry of an hour."""
+    account = Account(ps, target, "u5")
+    program, whole = os.path.join(installed, PROGRAM), os.path.join(installed, "whole")
+    before = len(server.log_text())
+    for pid in connectors(server):
+        os.kill(pid, signal.SIGKILL)
+    os.rename(program, whole)
+    try:
+        with open(program, "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as dumb:
+            dumb.write("#!/bin/sh\nexit 3\n")
+        assert account.change(Queue=True).status_code == 204
+        wait_for(lambda: "does not start" in server.log_text()[before:], timeout=20)
+    finally:
+        os.rename(whole, program)
+    wait_for(lambda: job_of(admin, account)["state"] == "done", timeout=20)
+    assert account.is_live() and job_of(admin, account)["attempt"] == 1
+
+
 # -- the line, without a server
 
 
