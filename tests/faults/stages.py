@@ -27,6 +27,7 @@ from support import TOP, ControlRoom, PasswordSafe, Server, ok, wait_for  # noqa
 RELEASE = os.path.abspath(os.path.join(os.environ.get("KEYTURN_RELEASE", os.path.join(TOP, "build")), "keyturn"))
 FIRST, SECOND = "Template-1!", "Changed-2!"
 SETTLED_S = 60
+READY_KEYS = 4  # for the servers of a run, and for the one whose copy it is
 SOON_US = 1_500_000  # a date that passes while a run waits for it
 
 
@@ -47,6 +48,12 @@ def queue(run):
     answer = run.ask("POST", f"/ManagedAccounts/{run.account}/Credentials/Change", {"Queue": True})
     run.wait_while_under_way()
     return answer and answer + 1000  # 1204: it was queued, and nobody was told how it ended
+
+
+def change_whole_system(run):
+    answer = run.ask("POST", f"/ManagedSystems/{run.system}/ManagedAccounts/Credentials/Change", None)
+    run.wait_while_under_way()
+    return answer and answer + 1000
 
 
 def wait_for_schedule(run):
@@ -98,6 +105,18 @@ def synced(server, account):
     return follower.id
 
 
+OTHERS = ("u2", "u3")
+
+
+def others(server, account):
+    """More accounts of the same system: the first of them all is changed alone, then one after the other; their ids."""
+    made = [Managed(server.passwordsafe(), account.host, name, password=FIRST, system=account.system_id) for name in OTHERS]
+    for one in made:
+        account.host.set_password(one.name, FIRST)
+        assert one.put({"Password": FIRST}).status_code == 204
+    return [one.id for one in made]
+
+
 NEIGHBOUR = "min1"
 
 
@@ -114,6 +133,7 @@ class Stage:
     options   of the account
     is_self   it has no functional account: it changes its own password
     functional  the target's functional account, where it is not the usual one: other stages sign in with that
+    beside    the names of more accounts whose passwords change with it
     target    its kind, as managed_targets.py says
     reaches   the change goes to the target
     budget    how many failed logins settling a fault may cost
@@ -121,10 +141,11 @@ class Stage:
     """
 
     def __init__(self, name, account, begin, prepare=None, is_self=False, reaches=True, budget=0, due=False, target="ssh", functional=None,
-                 **options):
+                 beside=(), **options):
         self.name, self.account, self.begin, self.prepare, self.options = name, account, begin, prepare, options
         self.is_self, self.reaches, self.budget, self.due, self.target = is_self, reaches, budget, due, target
         self.functional = {"functional": functional} if functional else {}
+        self.accounts = (account, *beside)
 
 
 STAGES = {stage.name: stage for stage in (
@@ -136,7 +157,8 @@ STAGES = {stage.name: stage for stage in (
     Stage("linked", "u6", put(Password=SECOND), prepare=link),
     Stage("check-in", "u7", check_in, prepare=request, ChangePasswordAfterAnyReleaseFlag=True),
     Stage("store only", "u8", put(Password=SECOND, UpdateSystem=False), reaches=False),
-    Stage("synced", "s2", put_and_wait, prepare=synced),
+    Stage("synced", "s2", put_and_wait, prepare=synced, beside=(FOLLOWER,)),
+    Stage("whole system", "u1", change_whole_system, prepare=others, beside=OTHERS),
     Stage("root", "root", put(Password=SECOND), budget=1),
     Stage("functional account", "func2", put(Password=SECOND), prepare=neighbour, functional="func2", budget=1),
     Stage("postgresql", "u1", put(Password=SECOND), target="postgresql"),
@@ -208,13 +230,19 @@ class Lane:
         if key not in self.templates:
             name = "t" + "".join(c for c in stage.name if c.isalpha()) if on_postgresql else None
             server = Server(directory=os.path.join(self.folder, "template-" + stage.name.replace(" ", "-") + ("-pg" if name else "")),
-                            program=RELEASE, store=name and self.database(name), options=["--server", "a"] if name else ())
+                            program=RELEASE, environment=self.with_ready_key({}, 0), store=name and self.database(name), options=["--server", "a"] if name else ())
             try:
                 self.templates[key] = (server.directory, *self._take_on(server.start(), stage), name)
                 server.stop()
             finally:
                 server.close()
         return self.templates[key]
+
+    def with_ready_key(self, environment, number):
+        """For the number-th server that starts on one store (ready_key.c)."""
+        folder = os.path.dirname(self.library)
+        key, preloaded = os.path.join(folder, f"rsa-{number}.pem"), [os.path.join(folder, "ready_key.so"), environment.get("LD_PRELOAD")]
+        return {**environment, "LD_PRELOAD": ":".join(filter(None, preloaded)), "KEYTURN_RSA_KEY": key}
 
     def _take_on(self, server, stage):
         target = self.target(stage.target)
@@ -240,15 +268,18 @@ class Run:
         os.chmod(self.directory, 0o711)
         self.database = f"run{lane.runs}" if database else None
         self.store = lane.database(self.database, of=database) if database else None
-        self.host.set_password(stage.account, FIRST)
-        if stage.name == "synced":
-            self.host.set_password(FOLLOWER, FIRST)
-        self.host.forget_failures(stage.account)
-        self.failed_before = self.host.failed_logins(stage.account)
+        for name in stage.accounts:
+            self.host.set_password(name, FIRST)
+            self.host.forget_failures(name)
+        self.failed_before = self.failed_logins()
         self.servers, self.answer, self.budget = [], None, stage.budget
         lane.current = self
 
+    def failed_logins(self):
+        return sum(self.host.failed_logins(name) for name in self.stage.accounts)
+
     def start(self, environment=None, store=None, name="a"):
+        environment = self.lane.with_ready_key(environment or {}, 1 + len(self.servers))
         server = Server(directory=self.directory, program=RELEASE, environment=environment, store=store or self.store,
                         options=["--server", name] if self.store else ())
         self.servers.append(server)
@@ -347,11 +378,11 @@ class Run:
             findings.append(("unresolved", f"{what}: not settled within {SETTLED_S} s: {jobs}"))
         state = ok(admin.own("GET", f"/managed-accounts/{self.account}/state"))
         findings += (live or self._find_lost)(what, state, admin)
-        wasted = self.host.failed_logins(self.stage.account) - self.failed_before
+        wasted = self.failed_logins() - self.failed_before
         if wasted > self.budget:
             findings.append(("locked", f"{what}: {wasted} failed logins, and {self.budget} are allowed"))
-        if self.host.is_locked(self.stage.account):
-            findings.append(("locked", f"{what}: the target has locked the account"))
+        if any(self.host.is_locked(name) for name in self.stage.accounts):
+            findings.append(("locked", f"{what}: the target has locked an account"))
         self.server.stop(expect=None)
         report = self.server.audit_is_intact()
         if report.returncode != 0:
@@ -376,11 +407,21 @@ class Run:
                     findings.append(("lost", f"{what}: a linked value is not the account's password"))
         if self.stage.name == "synced" and not self._follows(current):
             findings.append(("lost", f"{what}: the synced account has not the same password, or not the live one; {told}"))
+        if self.stage.name == "whole system":
+            findings += [(kind, f"{what}: {name}: {sentence}; {told}") for name, number in zip(OTHERS, self.number)
+                         for kind, sentence in self._find_lost_beside(admin, name, number)]
         if self.stage.name == "functional account" and not self._signs_in():
             findings.append(("lost", f"{what}: another account of the system cannot be tested through it; {told}"))
         if self.stage.name == "key pair" and current == SECOND and not self._stored_key_is_let_in():
             findings.append(("lost", f"{what}: the vault's key is not let in"))
         return findings
+
+    def _find_lost_beside(self, admin, name, number):
+        state = ok(admin.own("GET", f"/managed-accounts/{number}/state"))
+        if not self.host.has_password(name, self.password(number)):
+            yield "lost", "the vault's password is not the live one"
+        if state["state"] != "proved" or sum(version["standing"] == "current" for version in state["versions"]) != 1:
+            yield "unresolved", f"its state is {state['state']}, its versions {state['versions']}"
 
     def _follows(self, current):
         followed = self.password(self.number)

@@ -77,13 +77,16 @@ class Row:
 
 
 def build_library(folder):
-    """faultpoint.so and clock_shift.so, built from their sources into a folder; the path of the first."""
+    """What is preloaded, built from its sources into a folder, and the keys for ready_key.so; the path of faultpoint.so."""
     here, targets = os.path.dirname(os.path.abspath(__file__)), os.path.join(stages.TESTS, "targets")
     sources = {"faultpoint.so": [os.path.join(here, name) for name in ("faultpoint.c", "calls.c", "point.c", "powerloss.c")],
-               "clock_shift.so": [os.path.join(targets, "clock_shift.c")]}
+               "clock_shift.so": [os.path.join(targets, "clock_shift.c")],
+               "ready_key.so": [os.path.join(here, "ready_key.c"), "-lcrypto"]}
     for name, files in sources.items():
         subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-U_FORTIFY_SOURCE", "-O2", "-shared", "-fPIC", "-o", os.path.join(folder, name),
                         *files, "-ldl"], check=True)
+    for number in range(stages.READY_KEYS):
+        subprocess.run(["openssl", "genrsa", "-out", os.path.join(folder, f"rsa-{number}.pem"), "2048"], check=True, capture_output=True)
     return os.path.join(folder, "faultpoint.so")
 
 
