@@ -174,7 +174,7 @@ class Lane:
 
     def __init__(self, folder, library, disk_mb=None):
         self.folder, self.library, self.runs = str(folder), str(library), 0
-        self.targets, self.templates, self.keys, self.postgresql, self._open = {}, {}, {}, None, []
+        self.targets, self.templates, self.keys, self.postgresql, self._open = {}, {}, {}, None, contextlib.ExitStack()
         self.current = None  # the run under way
         os.makedirs(self.folder, exist_ok=True)
         path = os.path.abspath(self.folder)
@@ -186,7 +186,7 @@ class Lane:
     def target(self, kind):
         if kind not in self.targets:
             target = self.targets[kind] = TARGETS[kind](Path(self.disk or self.folder) / kind)
-            self._open.append(target.stop)
+            self._open.callback(target.stop)
             target.start()
         self.targets[kind].heal()
         return self.targets[kind]
@@ -196,14 +196,13 @@ class Lane:
         where = os.path.join(self.folder, "disk")
         os.makedirs(where)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711", "tmpfs", where], check=True)
-        self._open.append(lambda: subprocess.run(["umount", "-l", where], check=True))
+        self._open.callback(subprocess.run, ["umount", "-l", where], check=True)
         return where
 
     def close(self):
         if self.current is not None:
             self.current.close()
-        while self._open:
-            self._open.pop()()
+        self._open.close()
 
     def key_pair(self):
         if not self.keys:
@@ -217,7 +216,7 @@ class Lane:
         if self.postgresql is None:
             folder = os.path.join(self.folder, "store")  # not among the targets, one of which is a PostgreSQL as well
             self.postgresql = PostgresStore(folder, fsync=False, settings={"max_connections": 200})
-            self._open.append(self.postgresql.kill)
+            self._open.callback(self.postgresql.kill)
             self.postgresql.start()
         if of is None:
             return self.postgresql.create_database(name)

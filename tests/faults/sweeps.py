@@ -1,5 +1,6 @@
 """tests/faults/sweeps.py: every sweep, and how they are run: script/faults runs them all, script/test a sample."""
 import collections
+import contextlib
 import os
 import random
 import subprocess
@@ -26,6 +27,7 @@ SWEEPS = {
     "cut · ssh · immediate": Cut("immediate"),
     "cut · ssh · own credentials": Cut("own credentials"),
     "cut · ssh · key pair": Cut("key pair"),
+    "cut · ssh · functional account": Cut("functional account"),
     "cut · postgresql": Cut("postgresql"),
     "cut · mysql": Cut("mysql"),
     "cut · ldap": Cut("ldap"),
@@ -106,9 +108,10 @@ class Bench:
         return self.lanes[size]
 
     def close(self):
-        for lane in [lane for lanes in self.lanes.values() for lane in lanes]:
-            lane.close()
-        subprocess.run(["rm", "-rf", self.folder], check=False)
+        with contextlib.ExitStack() as closing:  # one that fails keeps no other from being closed
+            closing.callback(subprocess.run, ["rm", "-rf", self.folder], check=False)
+            for lane in [lane for lanes in self.lanes.values() for lane in lanes]:
+                closing.callback(lane.close)
 
 
 def row_of(journal, name):
