@@ -13,7 +13,7 @@ from sweeps import SWEEPS, Bench, run_sweep  # noqa: E402
 EVERY_POINT = os.environ.get("KEYTURN_FAULTS_ALL") == "yes"
 SAMPLE_S = {
     "server · immediate": 8, "server · queued": 5, "server · scheduled": 5, "server · own credentials": 5, "server · key pair": 5,
-    "server · linked": 6, "server · check-in": 5, "server · store only": 5, "server · root": 5, "server · functional account": 5,
+    "server · linked": 6, "server · whole system": 6, "server · check-in": 5, "server · store only": 5, "server · root": 5, "server · functional account": 5,
     "connector killed · immediate": 5, "connector killed · root": 5, "cut · ssh · immediate": 5,
     "target killed or frozen · immediate": 5, "target full · immediate": 5, "store fails · SQLite · immediate": 5,
 }  # beside these, what it takes to make the stages and to end the last runs
