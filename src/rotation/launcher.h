@@ -13,8 +13,8 @@ struct launcher;
  * `user` (may be NULL): whose uid connectors get when we are root ("nobody" when it does not exist). */
 RESULT launcher_start(const char *folder, const char *user, struct launcher **ret, struct err *e);
 /* Start a connector: its socket, its pid, and the read end of its stderr. Thread-safe; blocks for some milliseconds.
- * INVALID for a kind that is not in the table; UNREACHABLE with the word NO_CONNECTOR when the program is missing or the
- * launcher is gone: no target is to blame for that. */
+ * INVALID for a kind that is not in the table; UNREACHABLE with the word NO_CONNECTOR when the program is missing or
+ * the launcher is gone: no target is to blame for that. */
 #define NO_CONNECTOR "no_connector"
 RESULT launcher_spawn(struct launcher *l, const char *kind, int *ret_socket, int *ret_stderr, pid_t *ret_pid,
                       struct err *e);
