@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include "base/clock.h"
 #include "db/postgresql_place.h"
 
 /* A connection to a server that takes writes, set up for us, within some seconds. `what` tells the connections of a
@@ -12,6 +13,17 @@ RESULT postgresql_connect(const struct postgresql_place *p, const char *what, PG
  * it is an earlier connection of this process, and is ended. Returns only when whatever that one had under way is over.
  * Errors: CONFLICT: another process serves under it; BUSY. */
 RESULT postgresql_hold_name(PGconn *pg, const char *server, bool ends_former, struct err *e);
+
+/* ---- asking (postgresql_ask.c) ---- */
+
+#define POSTGRESQL_ANSWERS_WITHIN (8 * SECONDS) /* nobody waits longer than 20 s in all */
+
+/* False when the socket was not ready until then (monotonic), or is broken. */
+bool postgresql_wait(PGconn *pg, short events, int64_t until);
+/* Statements on a connection that is not in a pipeline, with one value or NULL for none; the last answer. NULL when
+ * none came in time, or the connection broke: it is of no use any more then. */
+PGresult *postgresql_ask(PGconn *pg, const char *query, const char *value);
+const char *postgresql_problem(const PGconn *pg); /* in libpq's words, which are the connection's */
 
 /* ---- one connection (postgresql_wire.c) ---- */
 

@@ -31,7 +31,7 @@ static bool wait_for(const struct listener *l, int fd, int milliseconds)
 
 static bool begin(PGconn *pg)
 {
-    PGresult *answer = PQexec(pg, "LISTEN keyturn");
+    PGresult *answer = postgresql_ask(pg, "LISTEN keyturn", NULL);
     bool is_listening = PQresultStatus(answer) == PGRES_COMMAND_OK;
     PQclear(answer);
     return is_listening;

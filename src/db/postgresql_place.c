@@ -241,13 +241,13 @@ static const char settings[] =
 static result set_up(PGconn *pg, struct err *e)
 {
     static _Atomic bool has_warned;
-    PGresult *answer = PQexec(pg, settings);
+    PGresult *answer = postgresql_ask(pg, settings, NULL);
     bool is_set = PQresultStatus(answer) == PGRES_TUPLES_OK;
     bool is_utf8 = is_set && PQgetvalue(answer, 0, 0)[0] == '\0';
     bool has_fsync = is_set && strcmp(PQgetvalue(answer, 0, 1), "on") == 0;
     PQclear(answer);
     if (!is_set)
-        return FAIL(e, BUSY, "the store cannot be reached: %s", PQerrorMessage(pg));
+        return FAIL(e, BUSY, "the store cannot be reached: %s", postgresql_problem(pg));
     if (!is_utf8)
         return FAIL(e, CONFLICT, "the database's encoding must be UTF8: CREATE DATABASE … ENCODING 'UTF8'");
     if (!has_fsync && !atomic_exchange(&has_warned, true))
@@ -296,12 +296,11 @@ static result ask(PGconn *pg, const char *query, uint64_t key, char *ret, size_t
 {
     char number[INT_TEXT_BYTES];
     snprintf(number, sizeof(number), "%" PRId64, (int64_t)key);
-    const char *const values[] = {number};
-    PGresult *answer = PQexecParams(pg, query, 1, NULL, values, NULL, NULL, 0);
+    PGresult *answer = postgresql_ask(pg, query, number);
     bool is_good = PQresultStatus(answer) == PGRES_TUPLES_OK;
     snprintf(ret, size, "%s", is_good && PQntuples(answer) > 0 ? PQgetvalue(answer, 0, 0) : "");
     PQclear(answer);
-    return is_good ? SUCCESS : FAIL(e, BUSY, "the store cannot be reached: %s", PQerrorMessage(pg));
+    return is_good ? SUCCESS : FAIL(e, BUSY, "the store cannot be reached: %s", postgresql_problem(pg));
 }
 
 #define HOLDERS                                                                                                        \

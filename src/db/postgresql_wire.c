@@ -2,15 +2,12 @@
  * wait for the next statement, and go out together with it. */
 #include "db/postgresql.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-
-#define ANSWER_WITHIN (8 * SECONDS) /* later the connection counts as lost: nobody waits longer than 20 s in all */
 
 /* ---- errors ---- */
 
@@ -95,24 +92,8 @@ static result fail(struct connection *c, const PGresult *answer, struct err *e)
 
 static int64_t latest_answer(const struct connection *c)
 {
-    int64_t until = clock_monotonic() + ANSWER_WITHIN;
+    int64_t until = clock_monotonic() + POSTGRESQL_ANSWERS_WITHIN;
     return c->deadline && c->deadline + 2 * SECONDS < until ? c->deadline + 2 * SECONDS : until;
-}
-
-/* False when nothing came in time, or the socket is broken. */
-static bool wait_for(struct connection *c, short events, int64_t until)
-{
-    for (;;) {
-        int64_t left = until - clock_monotonic();
-        struct pollfd ready = {.fd = PQsocket(c->pg), .events = events};
-        if (left <= 0 || ready.fd < 0)
-            return false;
-        int n = poll(&ready, 1, (int)(left / 1000 + 1));
-        if (n > 0)
-            return true;
-        if (n < 0 && errno != EINTR)
-            return false;
-    }
 }
 
 static bool flush(struct connection *c, int64_t until)
@@ -121,7 +102,7 @@ static bool flush(struct connection *c, int64_t until)
         int rest = PQflush(c->pg);
         if (rest <= 0)
             return rest == 0;
-        if (!wait_for(c, POLLIN | POLLOUT, until) || !PQconsumeInput(c->pg))
+        if (!postgresql_wait(c->pg, POLLIN | POLLOUT, until) || !PQconsumeInput(c->pg))
             return false;
     }
 }
@@ -130,7 +111,7 @@ static bool flush(struct connection *c, int64_t until)
 static bool next_answer(struct connection *c, int64_t until, PGresult **ret)
 {
     while (PQisBusy(c->pg))
-        if (!wait_for(c, POLLIN, until) || !PQconsumeInput(c->pg))
+        if (!postgresql_wait(c->pg, POLLIN, until) || !PQconsumeInput(c->pg))
             return false;
     *ret = PQgetResult(c->pg);
     return PQstatus(c->pg) == CONNECTION_OK;
@@ -189,8 +170,7 @@ result connection_exchange(struct connection *c, bool is_sent, PGresult **ret, s
     c->answered = 0;
     connection_forget_deferred(c);
     if (!is_sent || !PQpipelineSync(c->pg) || !collect(c, &last, &bad)) {
-        const char *why = PQerrorMessage(c->pg);
-        result r = fail_lost(c, why && why[0] ? why : "no answer in time", e);
+        result r = fail_lost(c, postgresql_problem(c->pg), e);
         PQclear(last);
         PQclear(bad);
         return r;
@@ -256,6 +236,14 @@ static void release_statement(void *statement)
     free(s);
 }
 
+static bool make_read_only(PGconn *pg)
+{
+    PGresult *answer = postgresql_ask(pg, "SET default_transaction_read_only = on", NULL);
+    bool is_set = PQresultStatus(answer) == PGRES_COMMAND_OK;
+    PQclear(answer);
+    return is_set;
+}
+
 result connection_make(struct connection *c, bool ends_former, struct err *e)
 {
     char what[100];
@@ -264,12 +252,12 @@ result connection_make(struct connection *c, bool ends_former, struct err *e)
     TRY(postgresql_connect(c->store->remote, what, &c->pg, e));
     if (c->kind == DB_WRITER && c->store->server)
         TRY(postgresql_hold_name(c->pg, c->store->server, ends_former, e));
-    if (c->kind == DB_READER)
-        PQclear(PQexec(c->pg, "SET default_transaction_read_only = on"));
+    if (c->kind == DB_READER && !make_read_only(c->pg))
+        return FAIL(e, BUSY, "the store cannot be reached: %s", postgresql_problem(c->pg));
     PQsetNoticeReceiver(c->pg, note_warning, c);
     /* libpq refuses these when the connection has broken meanwhile, and else never. */
     if (PQstatus(c->pg) != CONNECTION_OK || PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg))
-        return FAIL(e, BUSY, "the store cannot be reached: %s", PQerrorMessage(c->pg));
+        return FAIL(e, BUSY, "the store cannot be reached: %s", postgresql_problem(c->pg));
     c->statements = cache_new(STATEMENTS_CACHED, release_statement);
     c->sent = 0;
     c->is_lost = false;

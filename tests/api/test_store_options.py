@@ -317,6 +317,23 @@ def test_a_connection_that_breaks_anywhere_while_it_is_made_is_made_again(store,
         made.stop()
 
 
+@pytest.mark.parametrize("after", [3, 4, 5])
+def test_a_connection_that_hangs_while_it_is_made_is_given_up(store, made, after):
+    """The database hangs and keeps the connection open: nothing of the server waits for it without end, a stop least of all."""
+    with CutProxy(store.port) as proxy:
+        made.store = made.store.replace(f":{store.port}/", f":{proxy.port}/")
+        made.start()
+        assert write(made, "before") == 201
+        name = made.store.rsplit("/", 1)[1]
+        proxy.manner, proxy.after, proxy.cut = "hang", after, DOWN
+        store.psql(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'")
+        assert write(made, "meanwhile") == 503
+        wait_for(lambda: proxy.cuts > 2)
+        proxy.heal()
+        wait_for(lambda: write(made, "after") == 201, timeout=40)
+        made.stop(timeout=15)
+
+
 # -- whose store it is
 
 
