@@ -118,7 +118,7 @@ static void beat_second(struct server *s, struct arena *a, uint64_t seconds)
     result r = writer_do(s->writer, each_second, &b, &e);
     warn_unless(r, "schedule", &e);
     if (is_ok(r) && b.has_ticked)
-        s->clockwork.has_gone_back = false;
+        clockwork_has_mended(&s->clockwork);
     if (b.made_jobs)
         rotation_wake(s->rotation);
     if (seconds % 60 != 0)

@@ -6,8 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define JUMP     (5 * MINUTES)
-#define HELD_FOR (1 * HOURS)
+#define JUMP      (5 * MINUTES)
+#define HELD_FOR  (1 * HOURS)
+#define MENDS_FOR (1 * MINUTES)
 
 static int64_t believe(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
@@ -20,6 +21,7 @@ static int64_t believe(struct clockwork *c, int64_t wall, int64_t since_boot)
 static int64_t gone_back(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
     c->has_gone_back = true;
+    c->back_at = since_boot;
     c->held_since = 0;
     if (wall < c->to)
         c->from = c->to = 0;
@@ -49,6 +51,7 @@ int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
     if (!c->is_set) {
         c->has_gone_back = true;
+        c->back_at = since_boot;
         return believe(c, wall, since_boot);
     }
     int64_t expected = c->wall + (since_boot - c->boot);
@@ -60,6 +63,11 @@ int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
         log_warning("the clock is right again");
     c->held_since = 0;
     return believe(c, wall, since_boot);
+}
+
+void clockwork_has_mended(struct clockwork *c)
+{
+    c->has_gone_back = c->has_gone_back && c->boot - c->back_at < MENDS_FOR;
 }
 
 bool clockwork_has_skipped(const struct clockwork *c, int64_t due_at)

@@ -90,6 +90,7 @@ class Cut(Driver):
         with self.through(lane, manner=point[0], at=point[-1], **self.action(lane, point)) as (run, trap):
             trap.arm()
             run.begin()
+            trap.disarm()  # connections are kept: what comes through them later is looking
             self.afterwards(run, point, trap)
             return trap.has_fired, self.find(run, point)
 
@@ -114,7 +115,6 @@ class TargetFails(Cut):
         return {"act": target.stop if point[0] == "killed" else target.freeze}
 
     def afterwards(self, run, point, trap):
-        trap.disarm()  # the connection is kept: what comes through it later is looking
         if not trap.has_fired:
             return
         if point[0] == "killed":

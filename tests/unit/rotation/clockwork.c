@@ -134,6 +134,25 @@ static void test_backwards_is_believed_at_once(void **state)
     expect_belief(&h);
 }
 
+static void test_times_are_mended_for_a_minute(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    (void)pass_seconds(&h, 100);
+    clockwork_has_mended(&h.c);
+    assert_false(h.c.has_gone_back);
+    h.wall -= DAYS;
+    expect_belief(&h);
+    clockwork_has_mended(&h.c);
+    assert_true(h.c.has_gone_back); /* a writer may be under way with the time of before */
+    (void)pass_seconds(&h, 58);
+    clockwork_has_mended(&h.c);
+    assert_true(h.c.has_gone_back);
+    (void)pass_seconds(&h, 3);
+    clockwork_has_mended(&h.c);
+    assert_false(h.c.has_gone_back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_a_jump_that_stays),
         cmocka_unit_test(test_two_jumps_are_one),
         cmocka_unit_test(test_backwards_is_believed_at_once),
+        cmocka_unit_test(test_times_are_mended_for_a_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
