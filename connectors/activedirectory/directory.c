@@ -310,7 +310,8 @@ RESULT directory_find(struct directory *d, const struct directory_search *search
     if (found.n > 1)
         return FAIL_AS(e, UNREACHABLE, "unreadable", "more than one entry has this name");
     if (reply.code != LDAP_SUCCESS && reply.code != LDAP_NO_SUCH_OBJECT && reply.code != LDAP_INVALID_DN_SYNTAX)
-        return FAIL_AS(e, UNREACHABLE, "unreadable", "searching is refused: %.*s", STR_ARG(reply.text));
+        return FAIL_AS(e, UNREACHABLE, ldap_text_is_definite(reply.code) ? "unreadable" : "unreachable",
+                       "searching is refused: %.*s", STR_ARG(reply.text)); /* by its time limit, for one */
     *ret = found;
     return SUCCESS;
 }

@@ -20,6 +20,7 @@ from cut_proxy import CutProxy, DOWN, UP  # noqa: E402
 from hostile import HostileServer  # noqa: E402
 from ldap_server import LdapServer  # noqa: E402
 from samba_dc import pin_of, SambaDc  # noqa: E402
+from scripted_ldap import SEARCH_DONE, result_bytes  # noqa: E402
 
 
 UNBIND = b"\x30\x05\x02\x01\x01\x42\x00"
@@ -321,6 +322,13 @@ def test_old_tls_is_no_tls(connector, certificate, version):
         answer = ask_check(connector, false)
         assert answer["code"] == "unreachable" and "LDAPS (636)" in answer["text"]
         assert false.heard == b""
+
+
+@pytest.mark.parametrize("code, word", [(3, "unreachable"), (51, "unreachable"), (50, "unreadable")], ids=["time limit", "busy", "no right"])
+def test_a_search_that_fails_for_now_is_no_refusal(connector, certificate, code, word):
+    with FalseDc(certificate, says=lambda: iter([result_bytes(1, SEARCH_DONE, code)])) as false:
+        answer = ask_check(connector, false)
+        assert answer["code"] == word and "searching is refused" in answer["text"], answer
 
 
 def test_a_port_without_tls(connector, dc):
