@@ -20,6 +20,9 @@ RESULT postgresql_hold_name(PGconn *pg, const char *server, bool ends_former, st
 
 /* False when the socket was not ready until then (monotonic), or is broken. */
 bool postgresql_wait(PGconn *pg, short events, int64_t until);
+/* The next answer, NULL when there is none (in a pipeline: between those to two statements). False when the connection
+ * is lost, or nothing came until then; *ret is the caller's to clear all the same. */
+bool postgresql_next(PGconn *pg, int64_t until, PGresult **ret);
 /* Statements on a connection that is not in a pipeline, with one value or NULL for none; the last answer. NULL when
  * none came in time, or the connection broke: it is of no use any more then. */
 PGresult *postgresql_ask(PGconn *pg, const char *query, const char *value);

@@ -1,5 +1,5 @@
-/* db/postgresql_ask.c: nothing that a database is asked is waited for without end: it may hang and still hold the
- * connection open. */
+/* db/postgresql_ask.c: nothing that a database is asked is waited for without end, but a script of migrations: it may
+ * hang and still hold the connection open. */
 #include <errno.h>
 #include <poll.h>
 
@@ -21,6 +21,16 @@ bool postgresql_wait(PGconn *pg, short events, int64_t until)
     }
 }
 
+bool postgresql_next(PGconn *pg, int64_t until, PGresult **ret)
+{
+    *ret = NULL;
+    while (PQisBusy(pg))
+        if (!postgresql_wait(pg, POLLIN, until) || !PQconsumeInput(pg))
+            return false;
+    *ret = PQgetResult(pg);
+    return PQstatus(pg) == CONNECTION_OK;
+}
+
 PGresult *postgresql_ask(PGconn *pg, const char *query, const char *value)
 {
     const char *const values[] = {value};
@@ -28,12 +38,12 @@ PGresult *postgresql_ask(PGconn *pg, const char *query, const char *value)
     PGresult *last = NULL;
     bool is_sent = value ? PQsendQueryParams(pg, query, 1, NULL, values, NULL, NULL, 0) : PQsendQuery(pg, query);
     while (is_sent) {
-        while (PQisBusy(pg))
-            if (!postgresql_wait(pg, POLLIN, until) || !PQconsumeInput(pg)) {
-                PQclear(last);
-                return NULL;
-            }
-        PGresult *answer = PQgetResult(pg);
+        PGresult *answer = NULL;
+        if (!postgresql_next(pg, until, &answer)) {
+            PQclear(answer);
+            PQclear(last);
+            return NULL;
+        }
         if (!answer)
             break;
         PQclear(last);

@@ -107,16 +107,6 @@ static bool flush(struct connection *c, int64_t until)
     }
 }
 
-/* False when the connection is lost. *ret is NULL between the answers to two statements. */
-static bool next_answer(struct connection *c, int64_t until, PGresult **ret)
-{
-    while (PQisBusy(c->pg))
-        if (!postgresql_wait(c->pg, POLLIN, until) || !PQconsumeInput(c->pg))
-            return false;
-    *ret = PQgetResult(c->pg);
-    return PQstatus(c->pg) == CONNECTION_OK;
-}
-
 static bool is_good(const PGresult *answer)
 {
     ExecStatusType status = PQresultStatus(answer);
@@ -132,7 +122,7 @@ static bool collect(struct connection *c, PGresult **ret_last, PGresult **ret_ba
         return false;
     for (;;) {
         PGresult *answer = NULL;
-        if (!next_answer(c, until, &answer)) {
+        if (!postgresql_next(c->pg, until, &answer)) {
             PQclear(answer);
             return false;
         }
