@@ -103,6 +103,20 @@ void heads_keep(const struct server *s, struct arena *a)
         log_warning("the heads of the audit's chains cannot be kept: %s", e.text);
 }
 
+static const char clock_file[] = "clock";
+
+static struct str name_of_boot(struct arena *a)
+{
+    return line_read(a, "/proc/sys/kernel/random", "boot_id");
+}
+
+static void keep_belief(const struct server *s, struct arena *a)
+{
+    struct err e;
+    if (!is_ok(line_write(a, s->options->data, clock_file, clockwork_line(&s->clockwork, name_of_boot(a), a), &e)))
+        log_warning("what the clock is believed to be cannot be kept: %s", e.text);
+}
+
 static void warn_unless(result r, const char *what, const struct err *e)
 {
     if (!is_ok(r))
@@ -126,6 +140,7 @@ static void beat_second(struct server *s, struct arena *a, uint64_t seconds)
     warn_unless(writer_do(s->writer, each_minute, &b, &e), "tidying", &e);
     warn_unless(audit_checkpoint(s->audit, s->writer, &e), "checkpoint", &e);
     heads_keep(s, a);
+    keep_belief(s, a);
 }
 
 static void *clock_main(void *argument)
@@ -140,13 +155,17 @@ static void *clock_main(void *argument)
         arena_reset(a);
         beat_second(s, a, tenths / 10);
     }
+    keep_belief(s, a);
     arena_free(a);
     return NULL;
 }
 
 result server_start_clock(struct server *s, struct err *e)
 {
+    clockwork_resume(&s->clockwork, line_read(s->arena, s->options->data, clock_file), name_of_boot(s->arena),
+                     clock_since_boot());
     (void)clockwork_now(&s->clockwork, clock_now(), clock_since_boot());
+    keep_belief(s, s->arena);
     if (pthread_create(&s->clock, NULL, clock_main, s) != 0 || pthread_create(&s->signals, NULL, signals_main, s) != 0)
         return FAIL(e, INTERNAL, "cannot start the clock's thread");
     s->has_clock = true;

@@ -180,13 +180,26 @@ static result is_same_wish(struct db *db, struct arena *a, const struct keyring 
     return SUCCESS;
 }
 
+/* What a user asks for is his from then on: it goes before what the server has queued, and stays when that is dropped.
+ */
+static result take_over(struct db *db, struct arena *a, const struct asked *q, int64_t now, struct err *e)
+{
+    bool was_taken = false;
+    if (str_equal(str_of(q->wish->trigger), S("caller")))
+        TRY(job_take_over(db, q->job.id, q->wish->by, now, &was_taken, e));
+    if (was_taken)
+        audit_note(db, "account.change.intent", true, account_object(a, q), q->account.id,
+                   arena_printf(a, "job %" PRId64 ", asked for while it waited", q->job.id));
+    return SUCCESS;
+}
+
 static result while_unfinished(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q,
                                int64_t now, int64_t *ret_job, bool *ret_is_done, struct err *e)
 {
     *ret_is_done = true;
     if (q->wish->is_queued && !q->wish->password && !q->wish->private_key) {
         *ret_job = q->job.id;
-        return SUCCESS;
+        return is_only_waiting(q) ? take_over(db, a, q, now, e) : SUCCESS;
     }
     if (is_only_waiting(q)) {
         *ret_is_done = false;

@@ -47,11 +47,17 @@ static int64_t jumped_ahead(struct clockwork *c, int64_t wall, int64_t expected,
     return believe(c, wall, since_boot);
 }
 
+/* Who stood here before may have had another clock. */
+static void begin(struct clockwork *c, int64_t since_boot)
+{
+    c->has_gone_back = true;
+    c->back_at = since_boot;
+}
+
 int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
     if (!c->is_set) {
-        c->has_gone_back = true;
-        c->back_at = since_boot;
+        begin(c, since_boot);
         return believe(c, wall, since_boot);
     }
     int64_t expected = c->wall + (since_boot - c->boot);
@@ -73,4 +79,28 @@ void clockwork_has_mended(struct clockwork *c)
 bool clockwork_has_skipped(const struct clockwork *c, int64_t due_at)
 {
     return due_at > c->from && due_at <= c->to;
+}
+
+/* ---- over a restart ---- */
+
+enum { NUMBERS = 5 };
+
+struct str clockwork_line(const struct clockwork *c, struct str boot, struct arena *a)
+{
+    return arena_printf(a, "%.*s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, STR_ARG(boot), c->wall,
+                        c->boot, c->held_since, c->from, c->to);
+}
+
+void clockwork_resume(struct clockwork *c, struct str line, struct str boot, int64_t since_boot)
+{
+    int64_t n[NUMBERS];
+    if (!boot.n || !str_equal(str_cut(&line, ' '), boot))
+        return;
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (!str_to_int(str_cut(&line, ' '), 0, INT64_MAX, &n[i]))
+            return;
+    if (n[1] > since_boot || n[2] > since_boot)
+        return;
+    *c = (struct clockwork){.is_set = true, .wall = n[0], .boot = n[1], .held_since = n[2], .from = n[3], .to = n[4]};
+    begin(c, since_boot);
 }

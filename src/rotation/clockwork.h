@@ -2,7 +2,7 @@
  * the jump alone makes due is neither turned nor ended; put right within that hour, it has left no trace. */
 #pragma once
 
-#include "base/str.h"
+#include "base/arena.h"
 
 struct clockwork {
     bool is_set;
@@ -19,3 +19,9 @@ int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot);
 void clockwork_has_mended(struct clockwork *c);
 /* Became due by a jump of the clock alone. */
 bool clockwork_has_skipped(const struct clockwork *c, int64_t due_at);
+
+/* What it believes, as a line for the server's next start; boot: the kernel's name of this boot of the machine. */
+struct str clockwork_line(const struct clockwork *c, struct str boot, struct arena *a);
+/* Before the first look: goes on from such a line, so that a restart makes nobody believe a jump. One of another boot,
+ * or none, is left: whether a machine that was off has slept or jumped cannot be told. */
+void clockwork_resume(struct clockwork *c, struct str line, struct str boot, int64_t since_boot);

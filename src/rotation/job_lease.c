@@ -226,6 +226,20 @@ result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
     return FAIL(e, CONFLICT, "Job %" PRId64 " is neither queued nor resolving, but %.*s", j->id, STR_ARG(j->state));
 }
 
+result job_take_over(struct db *db, int64_t id, int64_t by, int64_t now, bool *ret_taken, struct err *e)
+{
+    int64_t changed = 0;
+    TRY(db_run_counting(
+        db,
+        SQL("UPDATE jobs SET trigger_kind = 'caller', made_by = $2, next_try_at = CASE WHEN next_try_at > $3 THEN $3 "
+            "ELSE next_try_at END WHERE id = $1 AND is_open = 1 AND state = 'queued' AND is_held = 0 "
+            "AND (trigger_kind <> 'caller' OR next_try_at > $3)",
+            P_INT(id), P_INT(by), P_INT(now)),
+        &changed, e));
+    *ret_taken = changed == 1;
+    return SUCCESS;
+}
+
 result jobs_renew(struct db *db, struct arena *a, const int64_t *ids, size_t n, int64_t now, struct err *e)
 {
     struct builder b;

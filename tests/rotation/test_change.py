@@ -1,7 +1,9 @@
 """The five credential endpoints against a real sshd (seed 002, passwordsafe-api 5)."""
+import concurrent.futures
+
+import hostile
 import pytest
 from conftest import Managed, take_on_host
-from hostile import closes_at_once, silent, talks_for_ever
 from support import ok, wait_for
 
 
@@ -116,14 +118,26 @@ def test_a_host_that_is_down(ps, host, admin):
     assert account.test() is False
 
 
-@pytest.mark.parametrize("behaviour", [silent, closes_at_once, talks_for_ever])
-def test_a_hostile_host_costs_one_failed_job(ps, host, server, behaviour):
+def garbage_after_a_greeting():
+    return hostile.garbage(greeting=hostile.SSH_GREETING)
+
+
+@pytest.mark.parametrize("behaviour", [hostile.silent, hostile.closes_at_once, hostile.talks_for_ever, hostile.endless_banner, hostile.garbage,
+                                       garbage_after_a_greeting, hostile.huge_reply, hostile.drips])
+def test_a_hostile_host_costs_one_failed_job(ps, host, admin, behaviour):
+    other = Managed(ps, host, "u7")
+    host.set_password("u7", other.first)
     with behaviour() as bad:
         account = Managed(ps, host, "u1", password="Start", system=take_on_host(ps, host, port=bad.port, Timeout=3))
-        refused(account.put({"Password": "Never-sent-2!"}))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(account.put, {"Password": "Never-sent-2!"})
+            wait_for(lambda: bad.connections)
+            assert other.put({"Password": "Meanwhile-1!"}).status_code == 204 and host.can_login("u7", "Meanwhile-1!")
+            refused(asked.result())
         assert account.password() == "Start"
-        heard = bytes(bad.heard) if not callable(bad.heard) else bad.heard()
-        assert b"Func-Start" not in heard and b"Never-sent" not in heard
+        assert b"Func-Start" not in bad.heard and b"Never-sent" not in bad.heard and b"Meanwhile" not in bad.heard
+        jobs = ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"]
+        assert [(job["state"], job["attempt"]) for job in jobs] == [("refused", 0)]
 
 
 def test_a_changed_host_key_is_refused_until_it_is_accepted(ps, admin, tmp_path):

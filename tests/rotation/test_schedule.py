@@ -160,6 +160,25 @@ def test_a_jump_of_the_clock_turns_nothing(tmp_path, shim, host, jump):
         server.close()
 
 
+def test_a_restart_makes_nobody_believe_a_jump(tmp_path, shim, host):
+    """Stopped, and killed just after the jump: what was believed last is known to the next start on the same boot."""
+    server = ShiftedServer(str(tmp_path), shim)
+    try:
+        server.start()
+        account = Managed(server.passwordsafe(), host, "s2")
+        set_due(server, account.id, DAY_S / 2)
+        before = next_change(server, account.id)
+        server.jump(DAY_S)
+        for end in (server.stop, server.kill):
+            end()
+            server.start()
+            time.sleep(4)
+            assert changes(server, account) == [] and next_change(server, account.id) == before
+            assert ("the clock has jumped" in server.log_text()) == (not server.store)
+    finally:
+        server.close()
+
+
 def rows_password(server, account):
     """A client of its own: the token of the other one was made under another clock."""
     ps = server.passwordsafe()

@@ -16,6 +16,18 @@ struct hands { /* the two clocks of a machine */
     int64_t wall, boot;
 };
 
+static int make_arena(void **state)
+{
+    *state = arena_new();
+    return 0;
+}
+
+static int drop_arena(void **state)
+{
+    arena_free(*state);
+    return 0;
+}
+
 static int64_t pass(struct hands *h, int64_t time)
 {
     h->wall += time;
@@ -52,6 +64,70 @@ static void test_the_first_look_is_believed(void **state)
     assert_int_equal(pass_seconds(&h, 100), START + 100 * SECONDS);
     assert_false(clockwork_has_skipped(&h.c, START));
     assert_false(clockwork_has_skipped(&h.c, 0));
+}
+
+/* A server that starts `time` later on the same boot, with the line of the one before. */
+static struct hands restarted(const struct hands *before, struct arena *a, int64_t time)
+{
+    struct hands h = {.wall = before->wall + time, .boot = before->boot + time};
+    clockwork_resume(&h.c, clockwork_line(&before->c, S("boot-1"), a), S("boot-1"), h.boot);
+    return h;
+}
+
+static void test_a_restart_makes_nobody_believe_a_jump(void **state)
+{
+    struct arena *a = *state;
+    struct hands before = started();
+    before.wall += 1 * DAYS; /* while it is off, or just before */
+    struct hands h = restarted(&before, a, 10 * SECONDS);
+    assert_int_equal(pass(&h, SECONDS), START + 11 * SECONDS);
+    assert_true(h.c.has_gone_back);
+    struct hands again = restarted(&h, a, 30 * MINUTES);
+    assert_int_equal(pass(&again, SECONDS), START + 30 * MINUTES + 12 * SECONDS);
+    again = restarted(&again, a, 30 * MINUTES); /* an hour is an hour, however often it is started in it */
+    expect_belief(&again);
+    assert_true(clockwork_has_skipped(&again.c, START + 12 * HOURS));
+    again = restarted(&again, a, SECONDS);
+    expect_belief(&again);
+    assert_true(clockwork_has_skipped(&again.c, START + 12 * HOURS));
+}
+
+static void test_a_clock_put_right_between_two_starts_is_believed(void **state)
+{
+    struct arena *a = *state;
+    struct hands before = started();
+    before.wall += 1 * DAYS;
+    (void)pass(&before, SECONDS);
+    before.wall -= 1 * DAYS;
+    struct hands h = restarted(&before, a, SECONDS);
+    expect_belief(&h);
+    assert_int_equal(h.c.held_since, 0);
+}
+
+static void test_a_line_of_another_boot_says_nothing(void **state)
+{
+    struct arena *a = *state;
+    struct hands before = started();
+    const struct str good = clockwork_line(&before.c, S("boot-1"), a);
+    const struct str lines[] = {STR_ABSENT,
+                                S(""),
+                                S("boot-1"),
+                                S("boot-1 1 2 3 4"),
+                                S("boot-1 1 -2 3 4 5"),
+                                S("boot-1 1 99999999999999999 3 4 5"),
+                                S("boot-1 x 2 3 4 5")};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct clockwork c = {0};
+        clockwork_resume(&c, lines[i], S("boot-1"), before.boot);
+        assert_false(c.is_set);
+    }
+    struct clockwork c = {0};
+    clockwork_resume(&c, good, S("boot-2"), before.boot);
+    assert_false(c.is_set);
+    clockwork_resume(&c, good, S("boot-1"), before.boot - SECONDS); /* written later than now */
+    assert_false(c.is_set);
+    clockwork_resume(&c, good, S("boot-1"), before.boot);
+    assert_true(c.is_set);
 }
 
 static void test_sleep_is_no_jump(void **state)
@@ -164,6 +240,9 @@ int main(void)
         cmocka_unit_test(test_two_jumps_are_one),
         cmocka_unit_test(test_backwards_is_believed_at_once),
         cmocka_unit_test(test_times_are_mended_for_a_minute),
+        cmocka_unit_test(test_a_restart_makes_nobody_believe_a_jump),
+        cmocka_unit_test(test_a_clock_put_right_between_two_starts_is_believed),
+        cmocka_unit_test(test_a_line_of_another_boot_says_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_arena, drop_arena);
 }
