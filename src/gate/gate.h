@@ -151,6 +151,7 @@ struct call {
     struct service *service;
     bool needs_password_check; /* set by the face's look(); while it stands, identify() may go by that password */
     int64_t job_id;            /* parked on */
+    int64_t job_mark;          /* what the handler keeps of that job over the wait */
     bool was_parked;           /* this run is after the wait */
     bool has_timed_out;        /* … which ended without a report */
     struct str request_id;     /* 8 hex digits */

@@ -93,61 +93,13 @@ static result write_applying(struct db *db, void *argument, struct err *e)
         TRY(engine_must_run(db, t->arena, e));
     TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, e));
     TRY(own_let_apply(db, t, e));
+    TRY(loaded_still_holds(db, t, e));
+    if (t->key_is_ours)
+        TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
     TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "checked", true, t->check.text, clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e));
     return may_pay_ahead(t) ? probe_pay_login(db, t, e) : SUCCESS;
-}
-
-static struct secret *self_secret(const struct attempt *t)
-{
-    return t->account.use_own_credentials ? t->current.password : NULL;
-}
-
-static result send_key(struct attempt *t, struct err *e)
-{
-    bool is_self = t->account.use_own_credentials;
-    struct change_request r = {.account = t->who,
-                               .part = CHANGE_ADD_KEY,
-                               .public_key = t->candidate_public,
-                               .current = self_secret(t),
-                               .current_key = is_self ? t->current.private_key : NULL,
-                               .current_passphrase = is_self ? t->current.passphrase : NULL};
-    return line_change(t->line, &r, e);
-}
-
-static result send_password(struct attempt *t, struct err *e)
-{
-    struct change_request r = {
-        .account = t->who, .part = CHANGE_PASSWORD, .password = t->candidate.password, .current = self_secret(t)};
-    return line_change(t->line, &r, e);
-}
-
-/* Where it cannot be told, the key counts as one that was there. */
-static bool was_key_there(struct attempt *t)
-{
-    bool is_there = true;
-    struct err ignored;
-    if (!t->functional.is_set || !is_ok(line_compare(t->line, t->who, NULL, t->candidate_public, &is_there, &ignored)))
-        return true;
-    return is_there;
-}
-
-/* The key first: beside the old one it harms nobody, and goes again when the password is refused. */
-static result send_all(struct attempt *t, struct err *e)
-{
-    bool is_new_key = t->has_key_part && !was_key_there(t);
-    if (t->has_key_part)
-        TRY(send_key(t, e));
-    if (!t->has_password_part)
-        return SUCCESS;
-    result r = send_password(t, e);
-    if (r.code == REFUSED && is_new_key) {
-        struct err ignored;
-        struct change_request undo = {.account = t->who, .part = CHANGE_REMOVE_KEY, .public_key = t->candidate_public};
-        (void)!is_ok(line_change(t->line, &undo, &ignored));
-    }
-    return r;
 }
 
 static int64_t after_fence(const struct attempt *t)
@@ -213,6 +165,7 @@ result apply_candidate(struct attempt *t, struct err *e)
 {
     struct err why = {0};
     bool was_sent = t->job.sent_at > 0;
+    send_look_for_key(t);
     result entered = attempt_write(t, write_applying, &why);
     if (!is_ok(entered) && is_not_entered(&why))
         return not_entered(t, was_sent, &why, e);
@@ -223,7 +176,7 @@ result apply_candidate(struct attempt *t, struct err *e)
     t->job = t->entered;
     keepsakes_keep(t->config->keepsakes, t->config->keys, t->account.id, t->job.version, &t->candidate,
                    t->candidate_public);
-    result sent = send_all(t, &why);
+    result sent = send_candidate(t, &why);
     if (!is_ok(sent))
         return not_proved(t, sent.code, was_sent, &why, e);
     t->acknowledged_at = clock_monotonic();

@@ -66,6 +66,7 @@ result attempt_open_versions(struct attempt *t, struct err *e)
     struct version v;
     TRY(version_get(t->db, t->arena, t->account.id, t->job.version, &v, e));
     t->candidate_public = v.public_key;
+    t->key_is_ours = v.key_is_ours;
     return version_open(t->db, t->arena, t->config->keys, t->account.id, t->job.version, &t->candidate, e);
 }
 
@@ -118,28 +119,13 @@ static result note_functional_denied(struct db *db, void *argument, struct err *
     return spent.code == BUSY ? SUCCESS : spent;
 }
 
-/* Every job of the system signs in as it, so one wrong password would soon have it locked. */
-static result check_functional_budget(struct db *db, struct attempt *t, struct err *e)
-{
-    struct login_budget b;
-    if (!t->functional.is_set || !t->functional.secret.password)
-        return SUCCESS;
-    TRY(budget_get(db, t->arena, t->functional_budget, clock_now(), &b, e));
-    if (b.left > 0)
-        return SUCCESS;
-    struct civil c = time_to_civil(b.until);
-    return FAIL_AS(e, BUSY, "budget", "failed-login budget of the functional account spent until %02d:%02d", c.hour,
-                   c.minute);
-}
-
 static result note_hand_over(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
     if (t->wish.is_wanted)
         TRY(write_candidate(db, t, e));
     TRY(own_let_hand_over(db, t, e));
-    TRY(t->is_guessing ? budget_spend(db, t->arena, t->functional_budget, clock_now(), e)
-                       : check_functional_budget(db, t, e));
+    TRY(t->is_guessing ? budget_spend(db, t->arena, t->functional_budget, clock_now(), e) : own_let_sign_in(db, t, e));
     bool is_propagation = str_equal(t->job.kind, S("propagate"));
     const char *whose = is_propagation         ? ", the functional account's alone"
                         : t->functional.is_set ? ", with the functional account's"
@@ -276,6 +262,12 @@ static result not_approved(const struct attempt *t, struct err *e)
                    STR_ARG(t->check.host_key.sha256));
 }
 
+/* Denied; or never told, after the password had gone out. */
+static bool may_have_failed_to_log_in(const struct attempt *t, const struct err *why)
+{
+    return attempt_has_word(why, "functional_denied") || (t->line && line_has_guessed(t->line));
+}
+
 result attempt_connect(struct attempt *t, struct err *e)
 {
     size_t known = 0;
@@ -292,7 +284,7 @@ result attempt_connect(struct attempt *t, struct err *e)
     }
     if (is_ok(r))
         return r;
-    if (attempt_has_word(e, "functional_denied") && t->functional.secret.password && !t->is_guessing) {
+    if (may_have_failed_to_log_in(t, e) && t->functional.secret.password && !t->is_guessing) {
         struct err denied = *e;
         TRY(attempt_write(t, note_functional_denied, e));
         *e = denied;

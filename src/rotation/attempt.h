@@ -44,7 +44,8 @@ struct attempt {
     struct str candidate_public;                  /* of the candidate's key */
     struct candidate_wish wish;
     bool has_password_part, has_key_part;
-    bool is_told; /* a person has told the engine to run this job once more (run_told.c) */
+    bool key_is_ours; /* of the candidate: it was not there before we sent it */
+    bool is_told;     /* a person has told the engine to run this job once more (run_told.c) */
     struct target_address target;
     struct line *line;
     struct check_result check;
@@ -106,6 +107,16 @@ RESULT run_propagate(struct attempt *t, struct err *e); /* propagate.c */
 RESULT attempt_run(struct attempt *t, struct err *e);   /* run_job.c: whichever it is */
 RESULT apply_candidate(struct attempt *t, struct err *e);
 RESULT write_candidate(struct db *db, struct attempt *t, struct err *e); /* as t->wish says */
+
+/* loaded.c: BUSY when the system or the account is another one by now than what was loaded: moved, renamed, given
+ * another way to sign in. In the transaction that goes by it. */
+RESULT loaded_still_holds(struct db *db, const struct attempt *t, struct err *e);
+
+/* send.c. Before the candidate goes out: is its key there already? What it says is kept with APPLYING, for a later
+ * attempt finds our own. */
+void send_look_for_key(struct attempt *t);
+/* REFUSED, INVALID, UNREACHABLE: nothing of it is on the target. UNCERTAIN: some of it may be. */
+RESULT send_candidate(struct attempt *t, struct err *e);
 
 /* settle.c: how a job ends */
 RESULT settle_proved(struct attempt *t, struct err *e);

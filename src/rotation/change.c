@@ -165,7 +165,8 @@ static result is_same_wish(struct db *db, struct arena *a, const struct keyring 
 {
     const struct change_wish *w = q->wish;
     *ret = false;
-    if (q->job.made_by != w->by || w->is_queued || q->job.is_queued || q->job.version == 0)
+    bool brings_another = str_starts(q->job.told, S("adopt"));
+    if (q->job.made_by != w->by || w->is_queued || q->job.is_queued || q->job.version == 0 || brings_another)
         return SUCCESS;
     bool was_generated = str_find(q->job.parts, S("generated")) >= 0;
     if (was_generated != (w->password == NULL))

@@ -35,8 +35,8 @@ RESULT change_make_candidate(struct db *db, struct arena *a, const struct keyrin
 RESULT change_ask_test(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, int64_t *ret_job,
                        struct err *e);
 /* How a test ended, or that it did not run (INVALID: budget; CONFLICT: a change is under way). */
-RESULT change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_t now, bool *ret_success,
-                          struct err *e);
+RESULT change_test_answer(struct db *db, struct arena *a, const struct awaited_job *which, int64_t now,
+                          bool *ret_success, struct err *e);
 /* Finds out what can prove the account (job of kind `check`), in the background. */
 RESULT change_ask_check(struct db *db, struct arena *a, int64_t account_id, int64_t by, int64_t now, struct err *e);
 /* 5.5: a job of kind `system` and its children (whole.h). */
@@ -45,7 +45,8 @@ RESULT change_ask_system(struct db *db, struct arena *a, const struct keyring *k
 /* What the caller of an immediate change is told now that the job has ended or the wait is over (5.1 outcomes).
  * `may_know`: he has Account or System Management. When the wait is over and nothing was sent, the job is dropped here:
  * 400, never applied later. */
-RESULT change_answer(struct db *db, struct arena *a, int64_t job_id, bool may_know, int64_t now, struct err *e);
+RESULT change_answer(struct db *db, struct arena *a, const struct awaited_job *which, bool may_know, int64_t now,
+                     struct err *e);
 /* How long to wait for a job of this system: its time-out + 10 s, at most 300 s. µs. */
 RESULT change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_us, struct err *e);
 

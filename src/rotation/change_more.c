@@ -97,16 +97,17 @@ result change_ask_check(struct db *db, struct arena *a, int64_t account_id, int6
     return ask_simple(db, a, account_id, "check", true, by, now, &job, e);
 }
 
-result change_test_answer(struct db *db, struct arena *a, int64_t job_id, int64_t now, bool *ret_success, struct err *e)
+result change_test_answer(struct db *db, struct arena *a, const struct awaited_job *which, int64_t now,
+                          bool *ret_success, struct err *e)
 {
     struct job j;
-    result got = job_get(db, a, job_id, &j, e);
+    result got = job_get_awaited(db, a, which, &j, e);
     if (got.code == NOT_FOUND)
-        return FAIL(e, CONFLICT, "Test not run: the store has lost job %" PRId64, job_id);
+        return FAIL(e, CONFLICT, "Test not run: the store has lost job %" PRId64, which->id);
     TRY(got);
     bool was_dropped;
     if (j.is_open) {
-        TRY(job_drop_unsent(db, job_id, "the wait was over", now, &was_dropped, e));
+        TRY(job_drop_unsent(db, j.id, "the wait was over", now, &was_dropped, e));
         struct job change;
         TRY(job_open_change(db, a, j.account_id, &change, e));
         if (change.id)
@@ -192,15 +193,16 @@ static result answer_open(struct db *db, const struct job *j, bool may_know, int
     return FAIL(e, UNCERTAIN, "Credential change outcome unknown: job %" PRId64 " is settling it", j->id);
 }
 
-result change_answer(struct db *db, struct arena *a, int64_t job_id, bool may_know, int64_t now, struct err *e)
+result change_answer(struct db *db, struct arena *a, const struct awaited_job *which, bool may_know, int64_t now,
+                     struct err *e)
 {
     struct job j;
-    result got = job_get(db, a, job_id, &j, e);
+    result got = job_get_awaited(db, a, which, &j, e);
     if (got.code == NOT_FOUND)
         return FAIL(e, UNCERTAIN,
                     "Credential change outcome unknown: the store has lost job %" PRId64
                     "; the account is being compared with its system",
-                    job_id);
+                    which->id);
     TRY(got);
     if (j.is_open)
         return answer_open(db, &j, may_know, now, e);

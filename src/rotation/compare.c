@@ -78,6 +78,7 @@ static result write_adopted(struct db *db, void *argument, struct err *e)
     struct attempt *t = argument;
     int64_t now = clock_now();
     struct str text = arena_printf(t->arena, "version %" PRId64 " is the live one", t->job.version);
+    TRY(loaded_still_holds(db, t, e));
     TRY(job_settle(db, &t->job, "done", true, "", text, now, e));
     TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, 0, now, e));
     audit_note(db, "account.adopt", true, (struct audit_object){"account", t->account.id, t->account.name},

@@ -55,6 +55,14 @@ result job_get(struct db *db, struct arena *a, int64_t id, struct job *ret, stru
     return SUCCESS;
 }
 
+result job_get_awaited(struct db *db, struct arena *a, const struct awaited_job *which, struct job *ret, struct err *e)
+{
+    TRY(job_get(db, a, which->id, ret, e));
+    if (ret->account_id == which->account_id && job_store_epoch(ret) == which->store_epoch)
+        return SUCCESS;
+    return FAIL(e, NOT_FOUND, "Job not found");
+}
+
 result job_open_change(struct db *db, struct arena *a, int64_t account_id, struct job *ret, struct err *e)
 {
     struct rows r;

@@ -16,6 +16,12 @@ struct job {
     int64_t turns_functional; /* the functional account whose own password it changes (own.h); 0: none */
     int64_t parent_version;   /* of a synced account: its parent's, whose password it brings (synced.h); 0: none */
 };
+/* Which epoch of the store it is from: one that was wound back gives ids out again. */
+#define JOB_EPOCHS INT64_C(1048576)
+static inline int64_t job_store_epoch(const struct job *j)
+{
+    return j->epoch / JOB_EPOCHS;
+}
 struct job_step {
     int64_t at;
     struct str step, text;
@@ -33,6 +39,12 @@ struct job_filter {
 RESULT job_list(struct db *db, struct arena *a, const struct job_filter *f, struct job **ret, size_t *ret_n,
                 struct err *e);
 #define JOB_LONGEST_PAUSE (5 * MINUTES)
+/* The one that somebody waits for. */
+struct awaited_job {
+    int64_t id, account_id, store_epoch;
+};
+/* NOT_FOUND: the store has lost it, and what has its id now is another one. */
+RESULT job_get_awaited(struct db *db, struct arena *a, const struct awaited_job *which, struct job *ret, struct err *e);
 bool job_is_afterwards(const struct job *j); /* a push or a propagation: after an account's change, elsewhere */
 /* Before the next try of such a job: 5 s at first, 5 minutes at most, with jitter. */
 int64_t job_pause(const struct job *j);

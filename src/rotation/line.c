@@ -27,6 +27,7 @@ struct line {
     int socket, problems;                          /* problems: the connector's standard error; -1 when it has ended */
     int64_t last_id, timeout_s, deadline, started; /* started: monotonic */
     bool is_broken, has_failed;                    /* has_failed: some call has */
+    bool has_guessed;
     struct kept_setup *setup;
     struct censor *censor;
     struct buf request, reply, problem;
@@ -56,6 +57,7 @@ static const struct field reply_fields[] = {
     TEXT("result", struct line_reply, result, .max = 32, .or_text = ""),
     FLAG("match", struct line_reply, match),
     FLAG("encrypted", struct line_reply, encrypted),
+    FLAG("guessed", struct line_reply, guessed),
     TEXT("public_key", struct line_reply, public_key, .max = 16384),
     SECRET("private_key", struct line_reply, private_key, .max = 16384),
     FIELD_END,
@@ -208,6 +210,7 @@ RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect eff
         return FAIL(e, INVALID, "the request is too long for a connector");
     if (l->is_broken || !is_quiet(l))
         return lost(l, effect, false, "the connector is gone", e);
+    l->has_guessed = false;
     int64_t deadline = clock_monotonic() + seconds * SECONDS;
     if (l->deadline != 0 && l->deadline < deadline)
         deadline = l->deadline;
@@ -220,6 +223,7 @@ RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect eff
     if (!is_read)
         return lost(l, effect, true, "the connector's answer is out of step", e);
     l->has_failed = l->has_failed || !ret->ok;
+    l->has_guessed = ret->guessed;
     return ret->ok ? SUCCESS : refusal(l, effect, ret, e);
 }
 
@@ -321,6 +325,11 @@ void line_close(struct line *l)
 bool line_is_broken(const struct line *l)
 {
     return l->is_broken;
+}
+
+bool line_has_guessed(const struct line *l)
+{
+    return l->has_guessed;
 }
 
 bool line_may_serve_again(struct line *l)

@@ -60,6 +60,9 @@ RESULT line_open(struct launcher *l, const char *kind, struct line **ret, struct
 void line_close(struct line *l); /* bye, or kill when it is stuck; NULL is fine */
 /* The process ended, or a call went out of step: only line_close is left. */
 bool line_is_broken(const struct line *l);
+/* The last call failed, and by the connector's word a password had gone out that the target may count as a wrong one.
+ */
+bool line_has_guessed(const struct line *l);
 /* Has every call succeeded, and is a functional session there? Then the line may serve another job (line_pool.h). */
 bool line_may_serve_again(struct line *l);
 

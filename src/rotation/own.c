@@ -88,22 +88,6 @@ result own_check_alone(const struct own *o, struct err *e)
                 o->others + 1);
 }
 
-result own_budget_row(struct db *db, struct arena *a, const struct managed_system *s, int64_t *ret, struct err *e)
-{
-    struct rows r;
-    *ret = -s->id;
-    if (!s->functional_account_id.is_set || !is_directory(s->platform_id))
-        return SUCCESS;
-    TRY(db_query(db, a,
-                 SQL("SELECT id FROM managed_systems WHERE functional_account_id = $1 AND name_key = $2 ORDER BY id "
-                     "LIMIT 1",
-                     P_INT(s->functional_account_id.value), P_TEXT(text_key(a, s->name))),
-                 &r, e));
-    if (r.n)
-        *ret = -row_int(&r, 0, 0);
-    return SUCCESS;
-}
-
 /* ---- turning ---- */
 
 struct turning {

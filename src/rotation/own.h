@@ -15,7 +15,7 @@ RESULT own_find(struct db *db, struct arena *a, const struct managed_account *ac
 /* INVALID: a change would lock the vault out of the others; or it cannot be told whether it is that account. */
 RESULT own_check_alone(const struct own *o, struct err *e);
 /* Whose row among the budgets the failed sign-ins of a system's functional account count on: negative; the systems of
- * one directory have one. */
+ * one directory have one, and those of a functional account that is a domain's. */
 RESULT own_budget_row(struct db *db, struct arena *a, const struct managed_system *s, int64_t *ret, struct err *e);
 /* Version `number` of the account is about to become current: so does the functional account's password. Nothing when
  * it is no system's own, or of several; nor by the first credential of an account that was just taken on. */
@@ -30,6 +30,9 @@ RESULT own_turn(struct db *db, struct arena *a, const struct keyring *keys, cons
 /* Secrets are about to leave to the connector of this attempt: not while the password of its functional account is
  * being changed. CONFLICT: the job is another worker's by now. */
 RESULT own_let_hand_over(struct db *db, struct attempt *t, struct err *e);
+/* It is about to sign in as the functional account: not while those who are at it already could spend all that is left
+ * of its failed logins (BUSY "budget" when nothing is). */
+RESULT own_let_sign_in(struct db *db, struct attempt *t, struct err *e);
 /* APPLYING is about to be entered: an own change waits for the jobs that may still sign in with the old password. */
 RESULT own_let_apply(struct db *db, struct attempt *t, struct err *e);
 /* After the store was wound back: which of the open audits are of such accounts; the others wait for them. */

@@ -34,11 +34,12 @@ static bool is_denied(const struct attempt *t, result connected, const struct er
     return t->functional.secret.private_key && t->has_password_part && !t->check.can_change;
 }
 
-/* A connector that died may have been denied before: what was spent for it stays spent. */
+/* A connector that died, or was never answered, may have been denied: what was spent for it stays spent. */
 static result note_contact(struct attempt *t, bool is_new, result connected, const struct err *why, struct err *e)
 {
     bool was_denied = is_denied(t, connected, why);
-    t->is_refunded = t->has_spent && !was_denied && (is_ok(connected) || !t->line || !line_is_broken(t->line));
+    bool was_asked = t->line && (line_is_broken(t->line) || line_has_guessed(t->line));
+    t->is_refunded = t->has_spent && !was_denied && (is_ok(connected) || !was_asked);
     t->was_both_denied = was_denied && str_equal(t->job.signs_in, is_new ? S(OLD_DENIED) : S(NEW_DENIED));
     if (was_denied)
         t->job.signs_in = is_new ? S(NEW_DENIED) : S(OLD_DENIED);

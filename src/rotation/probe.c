@@ -42,10 +42,10 @@ result probe_login(struct attempt *t, const struct login_secret *secret, enum se
     bool costs = !secret->private_key, is_paid = t->is_login_paid;
     if (costs && !is_paid)
         TRY(attempt_write(t, spend, e));
+    if (costs)
+        t->is_login_paid = false; /* one that was never answered may have failed: it stays spent */
     TRY(line_login(t->line, t->who, secret, ret_word, e));
     *ret = is_right(*ret_word) ? SEEN_LIVE : SEEN_NOT;
-    if (costs)
-        t->is_login_paid = false;
     if (costs && is_paid)
         t->owes_login = *ret == SEEN_LIVE;
     else if (costs && *ret == SEEN_LIVE)
@@ -145,6 +145,9 @@ static result prove_password(struct attempt *t, enum seen *ret, struct err *e)
         return probe_set_proof(t, PROOF_LOGIN, e);
     }
     bool is_unusable = word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
+    if (compared == SEEN_CANNOT_TELL && is_unusable)
+        return FAIL_AS(e, UNREACHABLE, "unusable", "the account is %s, so that no login tells which password is live",
+                       word == LOGIN_LOCKED ? "locked" : "expired");
     if (compared == SEEN_LIVE && (t->proof == PROOF_UNKNOWN || is_unusable)) {
         *ret = SEEN_LIVE;
         return is_unusable ? SUCCESS : probe_set_proof(t, PROOF_COMPARE, e);

@@ -193,6 +193,7 @@ static result write_tested(struct db *db, void *argument, struct err *e)
     struct attempt *t = x->t;
     int64_t now = clock_now();
     audit_act_as_server(db);
+    TRY(loaded_still_holds(db, t, e));
     TRY(job_settle(db, &t->job, x->state, x->success, x->code, x->reason, now, e));
     if (x->success)
         TRY(turn_mark_proved(db, t->arena, t->account.id, t->account.current_version, t->proved_how, now, e));

@@ -145,3 +145,17 @@ def test_a_linked_passphrase_goes_when_the_new_key_has_none(ps, host, admin, tmp
     assert logs_in(host, "u8", private, tmp_path) and stored_key(ps, account) == private
     assert ok(admin.own("POST", f"/links/{made['id']}/verify", {}))["equal"] is True
     ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
+def test_a_key_that_came_with_a_refused_password_goes_again(ps, host, admin, tmp_path):
+    """By the functional account, and by the account itself: nothing is let in that no version is current with."""
+    body = {"EntityTypeID": 1, "HostName": "self-host-with-key", "IPAddress": "127.0.0.1", "PlatformID": 2, "Port": host.port, "Timeout": 20}
+    alone = ok(ps.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
+    for name, more in (("s1", {}), ("s2", {"system": alone, "UseOwnCredentials": True})):
+        account = Managed(ps, host, name, auto=False, **more)
+        host.set_password(name, account.first)
+        private, public = make_pair(tmp_path, "of-" + name)
+        answer = account.put({"PrivateKey": private, "PublicKey": public, "Password": "x" * 600})
+        assert answer.status_code == 400, answer.text
+        assert not logs_in(host, name, private, tmp_path) and host.can_login(name, account.first)
+        assert ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"][0]["state"] == "refused"

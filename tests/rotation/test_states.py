@@ -4,6 +4,8 @@ import contextlib
 import time
 
 import pytest
+from conftest import Managed, take_on_host
+from cut_proxy import CutProxy
 from drifting import SETUP, account_on, into_drift, job_of, settled, state_of, told, versions
 from people import breaker, group_of, manager, user_in
 from store import Store
@@ -369,3 +371,18 @@ def test_an_old_sign_in_is_not_enough(ps, strange, server):
         db.execute("UPDATE sessions SET password_at = password_at - 660000000 WHERE user_id = (SELECT id FROM users WHERE name = ?)", (name,))
     answer = client.post(path, body, headers=headers)
     assert answer.status_code == 403 and answer.json()["code"] == "password.required", answer.text
+
+
+def test_who_asks_for_the_candidate_while_another_is_adopted_is_not_told_it_is_set(ps, strange, admin):
+    with CutProxy(strange.port) as way:
+        account = Managed(ps, strange, "u8", system=take_on_host(ps, strange, port=way.port, Timeout=6), auto=False)
+        strange.set_password("u8", account.first)
+        job = into_drift(admin, account)
+        way.delay_s = 0.3
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            adopting = pool.submit(admin.own, "POST", f"/jobs/{job['id']}/adopt", {"password": "Somebody-else-1!"})
+            wait_for(lambda: job_of(admin, account)["state"] == "prepared", timeout=5)
+            answer = account.put({"Password": "Candidate-1!"})
+            assert answer.status_code == 409 and "unfinished job" in answer.text
+            assert ok(adopting.result())["state"] == "done"
+        assert account.password() == "Somebody-else-1!" and strange.has_password("u8", "Somebody-else-1!")

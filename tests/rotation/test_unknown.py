@@ -181,3 +181,77 @@ def test_a_link_that_does_not_verify_stops_its_own_account_only(ps, host, admin,
     for link in links:
         ok(admin.own("DELETE", f"/links/{link}"), 204)
     wait_for(lambda: broken.password() != broken.first, timeout=30)
+
+
+def test_a_locked_account_is_no_drift(ps, admin, server, tmp_path):
+    """Where only logins tell, and none is let in, nothing is known: the job waits, and goes on when the lock is off."""
+    from ssh_host import SshHost
+    with SshHost(tmp_path / "strict", setup=SLOW, faillock_deny=3) as host, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host, Timeout=5), auto=False)
+        host.set_password("u1", account.first)
+        assert account.put({"Password": "Before-lock-1!"}).status_code == 204
+        with slow(host):
+            put = pool.submit(account.put, {"Password": "After-lock-2!"})
+            wait_for(lambda: job_of(admin, account)["state"] == "applying")
+            host.run("sed -i /getent/d /etc/sudoers.d/func")
+            for _ in range(3):
+                assert not host.can_login("u1", "Wrong-1!")
+            assert not host.can_login("u1", "Before-lock-1!") and put.result().status_code == 409
+        wait_for(lambda: "budget" in job_of(admin, account)["reason"] or is_settled(admin, account), timeout=40)
+        steps = ok(admin.own("GET", f"/jobs/{job_of(admin, account)['id']}"))["steps"]
+        assert sum("is locked, so that no login tells" in step["text"] for step in steps) == 2, steps
+        assert job_of(admin, account)["state"] == "resolving" and state_of(admin, account)["state"] == "unknown"
+        host.run(["/usr/sbin/faillock", "--user", "u1", "--reset"])
+        with Store(server) as db:
+            db.execute("DELETE FROM login_budgets WHERE account_id = ?", (account.id,))
+        ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
+        wait_for(lambda: is_settled(admin, account), timeout=60)
+        assert job_of(admin, account)["state"] == "done" and host.can_login("u1", "After-lock-2!")
+
+
+def test_a_change_goes_to_no_host_that_the_system_was_moved_away_from(ps, host, admin):
+    """A candidate that waits for its next try: the system is moved while the worker looks at the old place."""
+    with CutProxy(host.port) as old:
+        system = take_on_host(ps, host, port=old.port, Timeout=20)
+        account = Managed(ps, host, "u6", system=system)
+        host.set_password("u6", account.first)
+        host.freeze()
+        try:
+            assert account.change({"Queue": True}).status_code == 204
+            before = old.connections
+            wait_for(lambda: job_of(admin, account)["reason"], timeout=60)
+        finally:
+            host.thaw()
+        old.delay_s, before = 0.3, old.connections
+        ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
+        wait_for(lambda: old.connections > before, timeout=20)
+        assert ps.put(f"/ManagedSystems/{system}", {"Port": 1}).status_code == 200
+        time.sleep(8)
+        assert host.has_password("u6", account.first) and account.password() == account.first
+        assert job_of(admin, account)["state"] == "queued"
+        assert ps.put(f"/ManagedSystems/{system}", {"Port": host.port}).status_code == 200
+        ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
+        wait_for(lambda: is_settled(admin, account), timeout=60)
+        assert job_of(admin, account)["state"] == "done" and host.can_login("u6", account.password())
+
+
+def test_nobody_is_told_of_another_job_that_has_got_the_id_of_his(server, ps, host, admin):
+    """As after a store that was wound back: the job that he waits for is lost, and its id is given out again."""
+    with CutProxy(host.port) as slow_way, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = Managed(ps, host, "u4", system=take_on_host(ps, host, port=slow_way.port, Timeout=6), auto=False)
+        other = Managed(ps, host, "u5", auto=False)
+        host.set_password("u5", other.first)
+        slow_way.delay_s = 2
+        put = pool.submit(waiting.put, {"Password": "Never-sent-1!"})
+        lost = wait_for(lambda: ok(admin.own("GET", f"/jobs?kind=change&accountId={waiting.id}"))["items"])[0]["id"]
+        with Store(server) as db:
+            db.execute("DELETE FROM job_steps WHERE job_id = ?", (lost,))
+            db.execute("DELETE FROM jobs WHERE id = ?", (lost,))
+            if not server.store:
+                db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'jobs'", (lost - 1,))
+            else:
+                db.execute(f"ALTER TABLE jobs ALTER COLUMN id RESTART WITH {lost}")
+        assert other.put({"Password": "Other-Account-1!"}).status_code == 204
+        assert job_of(admin, other)["id"] == lost
+        answer = put.result()
+        assert answer.status_code == 409 and "has lost job" in answer.text

@@ -88,6 +88,14 @@ static result set_prepare(struct call *c, struct err *e)
     return inspect_key(c, in->private_key, in->passphrase, e);
 }
 
+static result wait_for(struct call *c, int64_t job_id, int64_t wait_us, struct err *e)
+{
+    struct job j;
+    TRY(job_get(c->db, c->arena, job_id, &j, e));
+    c->job_mark = job_store_epoch(&j);
+    return call_park(c, job_id, wait_us);
+}
+
 /* Done at once (stored only), queued, or to be waited for. */
 static result ask(struct call *c, const struct managed_account *m, const struct credentials_body *in, bool is_queued,
                   struct err *e)
@@ -113,7 +121,7 @@ static result ask(struct call *c, const struct managed_account *m, const struct 
     if (!job || is_queued)
         return SUCCESS;
     TRY(change_wait(c->db, c->arena, m->id, &wait_us, e));
-    return call_park(c, job, wait_us);
+    return wait_for(c, job, wait_us, e);
 }
 
 static result set(struct call *c, struct err *e)
@@ -173,7 +181,8 @@ static result change_end(struct call *c, struct err *e)
     TRY(account_of_call(c, &m, e));
     bool may_know = rights_have(&c->who.rights, ACCOUNT_MANAGEMENT, LEVEL_READ) ||
                     rights_have(&c->who.rights, SYSTEM_MANAGEMENT, LEVEL_READ);
-    result r = change_answer(c->db, c->arena, c->job_id, may_know, c->now, &why);
+    const struct awaited_job job = {c->job_id, m.id, c->job_mark};
+    result r = change_answer(c->db, c->arena, &job, may_know, c->now, &why);
     if (is_outcome(r.code))
         return tell(c, &m, c->row->audit, &why);
     if (is_ok(r))
@@ -201,7 +210,7 @@ static result test(struct call *c, struct err *e)
     TRY(change_ask_test(c->db, c->arena, m.id, c->who.user_id, c->now, &job, e));
     TRY(change_wait(c->db, c->arena, m.id, &wait_us, e));
     call_after_commit(c, rotation_wake, c->service->rotation);
-    return call_park(c, job, wait_us);
+    return wait_for(c, job, wait_us, e);
 }
 
 static result test_end(struct call *c, struct err *e)
@@ -210,7 +219,8 @@ static result test_end(struct call *c, struct err *e)
     struct test_answer out;
     struct err why;
     TRY(account_of_param(c, 0, &m, e));
-    result r = change_test_answer(c->db, c->arena, c->job_id, c->now, &out.success, &why);
+    const struct awaited_job job = {c->job_id, m.id, c->job_mark};
+    result r = change_test_answer(c->db, c->arena, &job, c->now, &out.success, &why);
     if (is_outcome(r.code))
         return tell(c, &m, c->row->audit, &why);
     if (is_ok(r)) {
