@@ -121,7 +121,7 @@ def metrics(server):
     """All plain numbers of GET /api/v1/metrics, and the buckets of the stale-password histogram by their bound."""
     text = requests.get(server.url + "/api/v1/metrics", timeout=30).text
     numbers = {name: float(value) for name, value in re.findall(r"^keyturn_(\w+) (\S+)$", text, re.M)}
-    buckets = [(float(bound), int(n)) for bound, n in re.findall(r'^keyturn_stale_password_seconds_bucket{le="(\S+)"} (\d+)$', text, re.M)]
+    buckets = [(float(bound), int(n)) for bound, n in re.findall(r'^keyturn_stale_read_seconds_bucket{le="(\S+)"} (\d+)$', text, re.M)]
     return numbers, buckets
 
 

@@ -11,9 +11,9 @@ BOUNDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20,
 def stale(server):
     """The buckets, the sum and the count."""
     text = requests.get(server.url + "/api/v1/metrics", timeout=30).text
-    assert "# TYPE keyturn_stale_password_seconds histogram\n" in text
-    buckets = [(float(bound), int(n)) for bound, n in re.findall(r'^keyturn_stale_password_seconds_bucket{le="(\S+)"} (\d+)$', text, re.M)]
-    total, count = (re.search(rf"^keyturn_stale_password_seconds_{what} (\S+)$", text, re.M).group(1) for what in ("sum", "count"))
+    assert "# TYPE keyturn_stale_read_seconds histogram\n" in text
+    buckets = [(float(bound), int(n)) for bound, n in re.findall(r'^keyturn_stale_read_seconds_bucket{le="(\S+)"} (\d+)$', text, re.M)]
+    total, count = (re.search(rf"^keyturn_stale_read_seconds_{what} (\S+)$", text, re.M).group(1) for what in ("sum", "count"))
     return buckets, float(total), int(count)
 
 

@@ -217,17 +217,17 @@ static void add_changes(struct buf *b, const struct rotation_stats *r)
 static void add_stale(struct buf *b, const struct rotation_stats *r)
 {
     uint64_t n = 0;
-    metric(b, "stale_password_seconds", "histogram",
+    metric(b, "stale_read_seconds", "histogram",
            "From a target's acknowledgement of a change to the commit that makes the new password current");
     for (size_t i = 0; i < STALE_BOUNDS; i++) {
         n += r->stale[i];
-        buf_printf(b, "keyturn_stale_password_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
+        buf_printf(b, "keyturn_stale_read_seconds_bucket{le=\"%g\"} %" PRIu64 "\n",
                    (double)rotation_stale_bounds_us[i] / SECONDS, n);
     }
     n += r->stale[STALE_BOUNDS];
-    buf_printf(b, "keyturn_stale_password_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", n);
-    buf_printf(b, "keyturn_stale_password_seconds_sum %.6f\n", (double)r->stale_us / SECONDS);
-    buf_printf(b, "keyturn_stale_password_seconds_count %" PRIu64 "\n", n);
+    buf_printf(b, "keyturn_stale_read_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", n);
+    buf_printf(b, "keyturn_stale_read_seconds_sum %.6f\n", (double)r->stale_us / SECONDS);
+    buf_printf(b, "keyturn_stale_read_seconds_count %" PRIu64 "\n", n);
 }
 
 static uint64_t seconds_since(struct call *c, int64_t t)
