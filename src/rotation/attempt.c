@@ -8,8 +8,6 @@
 #include "rotation/line_pool.h"
 #include "rotation/principal.h"
 
-enum { HOST_KEYS_MAX = 16 };
-
 struct write_step {
     struct attempt *t;
     result (*run)(struct db *db, void *attempt, struct err *e);
@@ -141,15 +139,14 @@ static result note_hand_over(struct db *db, void *argument, struct err *e)
 static result load_host_keys(struct attempt *t, struct host_key *keys, size_t *ret_n, struct err *e)
 {
     struct host_key_row *rows;
-    size_t n;
-    *ret_n = 0;
+    size_t n = 0;
     TRY(db_snapshot(t->db, e));
-    result r = hostkey_list(t->db, t->arena, t->system.id, &rows, &n, e);
+    result r = hostkey_trusted(t->db, t->arena, t->system.id, &rows, &n, e);
     db_snapshot_end(t->db);
     TRY(r);
-    for (size_t i = 0; i < n && *ret_n < HOST_KEYS_MAX; i++)
-        if (!str_equal(rows[i].state, S("seen")))
-            keys[(*ret_n)++] = (struct host_key){rows[i].type, rows[i].sha256};
+    for (size_t i = 0; i < n; i++)
+        keys[i] = (struct host_key){rows[i].type, rows[i].sha256};
+    *ret_n = n;
     return SUCCESS;
 }
 
@@ -227,7 +224,7 @@ static const char *part_of(const struct attempt *t)
  * account's own password is in question, only a new sign-in tells. */
 static result check_with_known_keys(struct attempt *t, size_t *ret_known, struct err *e)
 {
-    struct host_key keys[HOST_KEYS_MAX];
+    struct host_key keys[TRUSTED_KEYS_MAX];
     TRY(load_host_keys(t, keys, ret_known, e));
     const struct line_setup setup = {.kind = platform_by_id(t->system.platform_id)->connector,
                                      .target = t->target,

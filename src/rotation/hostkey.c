@@ -1,6 +1,7 @@
 /* rotation/hostkey.c: the host keys of a managed system. */
 #include "rotation/hostkey.h"
 
+enum { SEEN_KEYS_MAX = 8 };
 #define HOSTKEY_COLUMNS "id, system_id, type, sha256, state, seen_at, made_by"
 
 static struct host_key_row hostkey_of(const struct rows *r, size_t i)
@@ -14,19 +15,38 @@ static struct host_key_row hostkey_of(const struct rows *r, size_t i)
                                  .made_by = row_int(r, i, 6)};
 }
 
-result hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n,
-                    struct err *e)
+static result keys_of(struct db *db, struct arena *a, struct sql sql, struct host_key_row **ret, size_t *ret_n,
+                      struct err *e)
 {
     struct rows r;
-    TRY(db_query(
-        db, a,
-        SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE system_id = $1 ORDER BY id LIMIT 100", P_INT(system_id)),
-        &r, e));
+    TRY(db_query(db, a, sql, &r, e));
     *ret = arena_array(a, struct host_key_row, r.n);
     for (size_t i = 0; i < r.n; i++)
         (*ret)[i] = hostkey_of(&r, i);
     *ret_n = r.n;
     return SUCCESS;
+}
+
+/* By id, as pages go; where there are more, those that were only seen are the first to be left out. */
+result hostkey_list(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n,
+                    struct err *e)
+{
+    return keys_of(db, a,
+                   SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE id IN (SELECT id FROM host_keys "
+                       "WHERE system_id = $1 ORDER BY CASE WHEN state = 'seen' THEN 1 ELSE 0 END, seen_at DESC, "
+                       "id DESC LIMIT 100) ORDER BY id",
+                       P_INT(system_id)),
+                   ret, ret_n, e);
+}
+
+result hostkey_trusted(struct db *db, struct arena *a, int64_t system_id, struct host_key_row **ret, size_t *ret_n,
+                       struct err *e)
+{
+    return keys_of(db, a,
+                   SQL("SELECT " HOSTKEY_COLUMNS " FROM host_keys WHERE system_id = $1 AND state <> 'seen' "
+                       "ORDER BY seen_at DESC, id DESC LIMIT $2",
+                       P_INT(system_id), P_INT(TRUSTED_KEYS_MAX)),
+                   ret, ret_n, e);
 }
 
 static result keep(struct db *db, int64_t system_id, struct str type, struct str sha256, const char *state, int64_t by,
@@ -53,9 +73,20 @@ result hostkey_pin(struct db *db, struct arena *a, int64_t system_id, struct str
     return r.n == 0 ? keep(db, system_id, type, sha256, "pinned", 0, now, e) : SUCCESS;
 }
 
+/* A host that shows another key at each contact fills no table. */
+static result forget_older(struct db *db, int64_t system_id, struct err *e)
+{
+    return db_run(db,
+                  SQL("DELETE FROM host_keys WHERE system_id = $1 AND state = 'seen' AND id NOT IN (SELECT id "
+                      "FROM host_keys WHERE system_id = $1 AND state = 'seen' ORDER BY seen_at DESC, id DESC LIMIT $2)",
+                      P_INT(system_id), P_INT(SEEN_KEYS_MAX)),
+                  e);
+}
+
 result hostkey_saw(struct db *db, int64_t system_id, struct str type, struct str sha256, int64_t now, struct err *e)
 {
-    return keep(db, system_id, type, sha256, "seen", 0, now, e);
+    TRY(keep(db, system_id, type, sha256, "seen", 0, now, e));
+    return forget_older(db, system_id, e);
 }
 
 /* "SHA256:" and 43 characters of Base64, as ssh-keygen -l shows it. */

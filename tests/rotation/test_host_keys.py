@@ -1,0 +1,176 @@
+"""The host keys of a system: those that were only seen crowd nobody out, and what removing one does."""
+import base64
+import contextlib
+import hashlib
+import itertools
+import socket
+import threading
+
+import paramiko
+import pytest
+from conftest import Managed, take_on_host
+from store import Store, rows_of
+from support import ok
+
+
+class NeverTheSame:
+    """An SSH server that shows another host key at each connection, and lets nobody in. `tried` keeps what it was told."""
+
+    def __enter__(self):
+        self.keys, self.transports, self.tried = (paramiko.ECDSAKey.generate() for _ in itertools.count()), [], []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for transport in self.transports:
+            transport.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                transport = paramiko.Transport(connection)
+                transport.add_server_key(next(self.keys))
+                self.transports.append(transport)
+                with contextlib.suppress(paramiko.SSHException, EOFError):
+                    transport.start_server(event=threading.Event(), server=Nobody(self.tried))
+
+
+class Nobody(paramiko.ServerInterface):
+    def __init__(self, tried):
+        self.tried = tried
+
+    def get_allowed_auths(self, username):
+        return "password,keyboard-interactive"
+
+    def check_auth_password(self, username, password):
+        self.tried.append(password)
+        return paramiko.AUTH_FAILED
+
+
+def fingerprint(text):
+    return "SHA256:" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+def keys_of(admin, account, query=""):
+    return ok(admin.own("GET", f"/managed-systems/{account.system_id}/host-keys{query}"))
+
+
+def states_of(admin, account):
+    return [key["state"] for key in keys_of(admin, account)["items"]]
+
+
+def remove(admin, account, key):
+    ok(admin.own("DELETE", f"/managed-systems/{account.system_id}/host-keys/{key['id']}"), 204)
+
+
+def approve(admin, account, sha256):
+    return ok(admin.own("POST", f"/managed-systems/{account.system_id}/host-keys", {"type": "ssh-ed25519", "sha256": sha256}), 201)
+
+
+@pytest.fixture
+def account(ps, host, admin):
+    """Taken on at the host, whose key is pinned."""
+    account = Managed(ps, host, "u4", auto=False)
+    host.set_password("u4", account.first)
+    assert account.test() is True and states_of(admin, account) == ["pinned"]
+    return account
+
+
+def put_seen(server, account, n):
+    """As a store may hold them that has met such a host for long."""
+    with Store(server) as store:
+        for i in range(n):
+            store.execute("INSERT INTO host_keys (system_id, type, sha256, state, seen_at, made_by) VALUES (?, 'ssh-ed25519', ?, 'seen', ?, 0)",
+                          (account.system_id, fingerprint(f"{account.id} {i}"), 1_000_000 * (i + 1)))
+
+
+# -- many keys
+
+
+def test_of_a_host_with_ever_other_keys_the_last_eight_are_kept(ps, host, admin):
+    with NeverTheSame() as fickle:
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host, port=fickle.port, Timeout=5), auto=False)
+        assert account.test() is False  # pinned, and already another one
+        shown = []
+        for _ in range(12):
+            assert account.test() is False
+            shown.append(max(keys_of(admin, account)["items"], key=lambda key: int(key["id"])))
+        assert states_of(admin, account) == ["pinned"] + ["seen"] * 8
+        assert keys_of(admin, account)["items"][1:] == shown[-8:]
+        assert fickle.tried == []
+
+
+def test_a_key_approved_after_many_were_seen_is_listed_and_used(server, host, admin, account):
+    remove(admin, account, keys_of(admin, account)["items"][0])
+    put_seen(server, account, 150)
+    approved = approve(admin, account, host.host_key_sha256)
+    items = keys_of(admin, account)["items"]
+    assert len(items) <= 100 and approved["id"] in [key["id"] for key in items]
+    assert account.put({"Password": "Approved-Late-1!"}).status_code == 204
+    assert host.has_password("u4", "Approved-Late-1!")
+
+
+def test_pages_go_by_id_however_many_there_are(server, admin, account):
+    put_seen(server, account, 30)
+    first = keys_of(admin, account, "?limit=20")
+    rest = keys_of(admin, account, f"?limit=20&after={first['next']}")
+    ids = [int(key["id"]) for key in first["items"] + rest["items"]]
+    assert len(ids) == 31 and ids == sorted(ids) and rest["next"] is None
+
+
+def test_of_many_approved_keys_the_latest_count(server, host, admin, account):
+    for i in range(20):
+        approve(admin, account, fingerprint(f"another host's key {i}"))
+    approve(admin, account, host.host_key_sha256)
+    assert account.put({"Password": "Latest-Approved-1!"}).status_code == 204
+
+
+# -- removing one
+
+
+def test_removing_the_pinned_key_trusts_the_next_one_shown(host, admin, account):
+    remove(admin, account, keys_of(admin, account)["items"][0])
+    assert states_of(admin, account) == []
+    assert account.put({"Password": "First-Use-Again-1!"}).status_code == 204
+    assert [(key["state"], key["sha256"]) for key in keys_of(admin, account)["items"]] == [("pinned", host.host_key_sha256)]
+
+
+def test_in_strict_mode_it_leaves_nothing_to_trust(ps, host, admin):
+    account = Managed(ps, host, "u5", system=take_on_host(ps, host, SshKeyEnforcementMode=2), auto=False)
+    host.set_password("u5", account.first)
+    key = approve(admin, account, host.host_key_sha256)
+    assert account.put({"Password": "Strict-1!"}).status_code == 204
+    remove(admin, account, key)
+    answer = account.put({"Password": "Strict-2!"})
+    assert answer.status_code == 400 and "not approved" in answer.text and states_of(admin, account) == []
+    assert host.has_password("u5", "Strict-1!") and account.password() == "Strict-1!"
+
+
+def test_removing_one_of_two_approved_keys_leaves_the_other(host, admin, account):
+    other = approve(admin, account, fingerprint("the host's key to be"))
+    pinned = next(key for key in keys_of(admin, account)["items"] if key["state"] == "pinned")
+    remove(admin, account, pinned)
+    answer = account.put({"Password": "To-Nobody-1!"})
+    assert answer.status_code == 400 and "host key changed" in answer.text
+    assert {(key["state"], key["sha256"]) for key in keys_of(admin, account)["items"]} == {("approved", other["sha256"]), ("seen", host.host_key_sha256)}
+    remove(admin, account, other)
+    assert account.put({"Password": "First-Use-2!"}).status_code == 204
+    assert [(key["state"], key["sha256"]) for key in keys_of(admin, account)["items"]] == [("pinned", host.host_key_sha256)]
+
+
+def test_removing_a_seen_key_forgets_it_until_it_is_shown_again(server, host, admin, account):
+    with Store(server) as store:
+        store.execute("UPDATE host_keys SET sha256 = ? WHERE system_id = ?", (fingerprint("the host's former key"), account.system_id))
+    for _ in range(2):
+        assert "host key changed" in account.put({"Password": "To-Nobody-2!"}).text
+        assert states_of(admin, account) == ["pinned", "seen"]
+        seen = keys_of(admin, account)["items"][1]
+        assert seen["sha256"] == host.host_key_sha256
+        remove(admin, account, seen)
+        assert states_of(admin, account) == ["pinned"]
+    assert admin.own("POST", f"/managed-systems/{account.system_id}/host-keys/{seen['id']}/accept", {}).status_code == 404
+    assert rows_of(server, "SELECT COUNT(*) FROM audit_rows WHERE what = 'hostkey.remove' AND is_success = 1 AND object_id = ?", [account.system_id]) == [(2,)]
