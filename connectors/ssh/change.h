@@ -12,6 +12,7 @@ RESULT change_find_way(struct host *h, struct arena *a, bool *ret_may, struct er
  * session_login; refused when its own secret does not let it in. */
 RESULT change_open_own(struct host *h, const struct ssh_login *login, bool is_by_method_only, struct arena *a,
                        ssh_session *ret, enum login_word *ret_word, struct err *e);
-/* passwd(1) on a terminal, prompt by prompt. Codes: unreachable, unsent, refused, policy, unknown. */
+/* passwd(1) on a terminal, prompt by prompt; so neither password may have control characters (policy). Codes:
+ * unreachable, unsent, refused, policy, unknown. */
 RESULT self_change_run(struct host *h, struct str account, const struct secret *current, const struct secret *password,
                        struct arena *a, struct err *e);

@@ -82,12 +82,25 @@ static RESULT talk(struct dialogue *d, const struct secret *current, const struc
     return finish(d, e);
 }
 
+/* A terminal edits what is typed, at both prompts alike: another password would be set, and with success. Bytes above
+ * 0x7f pass: no modes are asked for, and Linux strips no eighth bit. */
+static RESULT check_typable(const struct secret *typed, struct err *e)
+{
+    struct str text = secret_open(typed);
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
+            return FAIL_AS(e, REFUSED, "policy", "control characters in a password cannot be typed at a terminal");
+    return SUCCESS;
+}
+
 RESULT self_change_run(struct host *h, struct str account, const struct secret *current, const struct secret *password,
                        struct arena *a, struct err *e)
 {
     const struct ssh_login login = {.account = account, .password = current};
     enum login_word word = LOGIN_DENIED;
     ssh_session opened = NULL;
+    TRY(check_typable(password, e));
+    TRY(check_typable(current, e));
     TRY(change_open_own(h, &login, false, a, &opened, &word, e));
     AUTOFREE(ssh_session_struct) s = opened;
     if (word == LOGIN_MUST_CHANGE) {

@@ -173,29 +173,3 @@ def test_root_as_functional_account_needs_no_sudo(connector, old_host):
     assert connector.call("change", account="u1", part="add_key", public_key=public)["ok"]
     assert connector.call("login", account="u1", private_key=private)["result"] == "accepted"
     assert old_host.run("stat -c '%U %a' /home/u1/.ssh/authorized_keys").stdout == "u1 600\n"
-
-
-def self_change(connector, account, current, password):
-    return connector.call("change", account=account, part="password", method="self", current=current, password=password)
-
-
-def test_self_change(connector, host):
-    check_host_key(connector, host)
-    host.set_password("u8", "Own-Start-8!")
-    assert self_change(connector, "u8", "Own-Start-8!", "Own-Second-8! 'x\"")["ok"]
-    assert host.can_login("u8", "Own-Second-8! 'x\"")
-    answer = self_change(connector, "u8", "Own-Second-8! 'x\"", "abc")
-    assert answer["code"] == "policy"
-    assert self_change(connector, "u8", "wrong", "Own-Third-8!")["code"] == "refused"
-    assert self_change(connector, "min1", PASSWORDS["min1"], "Own-Third-8!")["code"] == "policy"
-    assert self_change(connector, "nolog", PASSWORDS["nolog"], "Own-Third-8!")["code"] in ("refused", "policy")
-    assert host.can_login("u8", "Own-Second-8! 'x\"")
-    assert host.can_login("min1", PASSWORDS["min1"])
-
-
-def test_self_change_of_a_password_that_has_run_out(connector, tmp_path):
-    with SshHost(tmp_path) as other:
-        check_host_key(connector, other)
-        assert connector.call("login", account="exp1", password=PASSWORDS["exp1"])["result"] == "must_change"
-        assert self_change(connector, "exp1", PASSWORDS["exp1"], "Own-Fresh-1!")["ok"]
-        assert connector.call("login", account="exp1", password="Own-Fresh-1!")["result"] == "accepted"
