@@ -52,9 +52,10 @@ RESULT authorized_keys_may_write(struct host *h, struct str account, struct aren
     AUTO_COMMAND_OUTPUT output = {0};
     bool is_own = str_equal(account, h->functional.account);
     if (is_own || !str_equal(h->elevation, S("sudo"))) {
-        if (!is_ok(command_run(h->session, "id -u", STR_ABSENT, &output, e)))
+        const char *command = "/bin/sh -c 'test $(id -u) = 0' && echo " DONE_MARK;
+        if (!is_ok(command_run(h->session, command, STR_ABSENT, &output, e)))
             return as_unreachable(e);
-        *ret = is_own || str_equal(buf_str(&output.text), S("0\n"));
+        *ret = is_own || elevate_has_worked(&output);
         return SUCCESS;
     }
     enum elevation how = h->change_elevation == ELEVATION_SUDO_PASSWORD ? ELEVATION_SUDO_PASSWORD : ELEVATION_SUDO;
@@ -110,6 +111,9 @@ RESULT authorized_keys_has(struct host *h, struct str account, struct str line, 
         return as_unreachable(e);
     if (!is_ok(ran) || !elevate_has_worked(&output))
         return FAIL_AS(e, UNREACHABLE, "unreadable", "the functional account may not read authorized_keys");
-    *ret = str_starts(buf_str(&output.text), S("present"));
+    bool is_present = command_has_line(&output, S("present"));
+    if (is_present == command_has_line(&output, S("absent")))
+        return FAIL_AS(e, UNREACHABLE, "unreadable", "the host does not say whether the key is in authorized_keys");
+    *ret = is_present;
     return SUCCESS;
 }

@@ -54,6 +54,17 @@ RESULT change_find_way(struct host *h, struct arena *a, bool *ret_may, struct er
     return SUCCESS;
 }
 
+/* A line of chpasswd's own; a login shell may write others, of whatever it likes. */
+static struct str line_of_chpasswd(struct str text, struct str part)
+{
+    while (str_is_set(text)) {
+        struct str line = str_cut(&text, '\n');
+        if (str_starts(line, S("chpasswd: ")) && str_find(line, part) >= 0)
+            return line;
+    }
+    return STR_ABSENT;
+}
+
 /* A refusal is definite only when its text is one that chpasswd writes before it touches a file. */
 static RESULT explain_refusal(const struct command_output *o, struct err *e)
 {
@@ -72,9 +83,11 @@ static RESULT explain_refusal(const struct command_output *o, struct err *e)
     };
     struct str text = command_text(o);
     bool is_half_done = str_find(text, S("failure while writing")) >= 0;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && o->status == 1 && !is_half_done; i++)
-        if (str_find(text, str_of(known[i].text)) >= 0)
-            return FAIL_AS(e, REFUSED, known[i].code, "%.*s", STR_ARG(text));
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && o->status == 1 && !is_half_done; i++) {
+        struct str line = line_of_chpasswd(text, str_of(known[i].text));
+        if (str_is_set(line))
+            return FAIL_AS(e, REFUSED, known[i].code, "%.*s", STR_ARG(line));
+    }
     if (o->status == EXIT_TIMED_OUT)
         return FAIL_AS(e, UNCERTAIN, "unknown", "the change did not end in time on the host and was ended there");
     return FAIL_AS(e, UNCERTAIN, "unknown", "exit status %d: %.*s", o->status, STR_ARG(text));

@@ -86,6 +86,15 @@ struct str command_text(const struct command_output *o)
     return buf_str(o->problems.n ? &o->problems : &o->text);
 }
 
+bool command_has_line(const struct command_output *o, struct str line)
+{
+    struct str text = buf_str(&o->text);
+    while (str_is_set(text))
+        if (str_equal(str_cut(&text, '\n'), line))
+            return true;
+    return false;
+}
+
 static RESULT no_status(const struct command_output *o, const struct reception *r, struct err *e)
 {
     const char *why = r->is_cut                ? "the host wrote too much"

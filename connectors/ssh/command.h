@@ -20,6 +20,8 @@ void command_output_free(struct command_output *o);
 RESULT command_run(ssh_session s, const char *command, struct str input, struct command_output *ret, struct err *e);
 /* Both outputs, problems first when there are any: for looking for words and for texts. */
 struct str command_text(const struct command_output *o);
+/* Is this one of the lines of its standard output? A login shell may write lines of its own before it. */
+bool command_has_line(const struct command_output *o, struct str line);
 
 /* The same with a terminal, prompt by prompt. */
 struct dialogue;

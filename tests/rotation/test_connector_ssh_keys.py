@@ -8,7 +8,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets"))
 
-from ssh_fixtures import (check, check_host_key, connector, encrypted_key, host, made_key)  # noqa: E402,F401
+from scripted_ssh import ScriptedServer  # noqa: E402
+from ssh_fixtures import (  # noqa: E402,F401
+    check, check_host_key, connector, encrypted_key, functional, host, made_key, PASSWORDS, SshHost, target)
 
 
 @pytest.mark.parametrize("wish", [{"type": "ed25519"}, {"type": "rsa", "size": 2048}, {"type": "rsa", "size": 3072}])
@@ -32,6 +34,47 @@ def test_a_key_is_added_proved_and_removed(connector, host, wish, who):
     assert host.run(["cat", file]).stdout == f"{other_public} other\n"
     assert connector.call("login", account="u2", private_key=private)["result"] == "denied"
     assert host.run("ls /home/u2/.ssh").stdout == "authorized_keys\n"
+
+
+NOISE = "for u in root func; do sed -i '1i echo hello from .bashrc; echo 1000; echo oops >&2' $(eval echo ~$u)/.bashrc; done"
+
+
+@pytest.mark.parametrize("who", ["func", "root"])
+def test_a_functional_account_whose_shell_greets(connector, tmp_path, who):
+    with SshHost(tmp_path, setup=NOISE, permit_root_login=True) as other:
+        assert "hello" in other.run("grep hello /home/func/.bashrc /root/.bashrc").stdout
+        signs_in = {"account": who, "password": PASSWORDS[who], "elevation": "sudo" if who == "func" else ""}
+        answer = check(connector, other, "u2", signs_in)
+        assert answer["can_change"] and answer["can_compare"] and answer["can_install_keys"]
+        private, public = made_key(connector)
+        for part, is_there in (("remove_key", False), ("add_key", True), ("remove_key", False)):
+            assert connector.call("change", account="u2", part=part, public_key=public)["ok"]
+            assert connector.call("compare", account="u2", public_key=public)["match"] is is_there
+        assert connector.call("change", account="u2", part="password", password="Greeted-2!")["ok"]
+        assert connector.call("compare", account="u2", password="Greeted-2!")["match"] is True
+
+
+def test_a_functional_account_that_is_not_root_may_write_no_keys_without_sudo(connector, tmp_path):
+    with SshHost(tmp_path, setup="sed -i '1i echo 0' /home/func/.bashrc") as other:
+        signs_in = {"account": "func", "password": PASSWORDS["func"], "elevation": ""}
+        assert check(connector, other, "u2", signs_in)["can_install_keys"] is False
+
+
+@pytest.mark.parametrize("said, match", [
+    ("present\n", True), ("absent\n", False), ("hello\npresent\n", True), ("hello\nabsent\n", False),
+    ("all present and correct\nabsent\n", False), ("presently\nabsent\n", False),
+    ("", None), ("hello\n", None), ("present\nabsent\n", None), ("hellopresent\n", None)])
+def test_only_one_plain_word_says_whether_a_key_is_there(connector, said, match):
+    def run(command, given):
+        if "getent shadow" in command:
+            return "u1:$6$salt$hash:1:0::::\n", "", 0
+        return (said if given.startswith("find\n") else "") + "keyturn:ok\n", "", 0
+
+    with ScriptedServer([[("Password: ", False)]], run=run) as server:
+        assert connector.call("check", target=target(server), host_keys=[server.host_key], functional=functional(),
+                              account="u1")["ok"]
+        answer = connector.call("compare", account="u1", public_key=made_key(connector)[1])
+        assert answer.get("match") is match and (match is not None or answer["code"] == "unreadable"), answer
 
 
 def test_remove_takes_exactly_one_key(connector, host):
