@@ -45,17 +45,23 @@ static RESULT refuse(const struct dialogue *d, struct err *e)
     return FAIL_AS(e, REFUSED, "refused", "passwd on the host refused the change");
 }
 
-/* From here on the host may have changed the password unless it says that it did not. */
-static RESULT finish(struct dialogue *d, struct err *e)
+/* A host may ask for it once only: it may be set as soon as a byte of it has gone. */
+static RESULT send_new(struct dialogue *d, const struct secret *password, int *ret_prompt, struct err *e)
 {
-    int prompt = -1;
-    if (!is_ok(wait_for_prompt(d, &prompt, e))) {
-        e->word = "unknown";
-        e->code = UNCERTAIN;
-        return (result){UNCERTAIN};
-    }
+    if (is_ok(dialogue_send(d, secret_open(password), e)) && is_ok(wait_for_prompt(d, ret_prompt, e)))
+        return SUCCESS;
+    e->word = "unknown";
+    e->code = UNCERTAIN;
+    return (result){UNCERTAIN};
+}
+
+/* The host has the new password, and has set it unless it says that it did not. */
+static RESULT judge(const struct dialogue *d, int prompt, struct err *e)
+{
     if (prompt == ASKS_NEW)
         return refuse(d, e);
+    if (prompt >= 0)
+        return FAIL_AS(e, UNCERTAIN, "unknown", "passwd on the host asks for what it was given already");
     if (dialogue_status(d) == 0 && dialogue_says(d, S("updated successfully")))
         return SUCCESS;
     if (dialogue_status(d) > 0 && dialogue_says(d, S("authentication token manipulation error")))
@@ -73,13 +79,10 @@ static RESULT talk(struct dialogue *d, const struct secret *current, const struc
     }
     if (prompt != ASKS_NEW)
         return refuse(d, e);
-    TRY(dialogue_send(d, secret_open(password), e));
-    TRY(wait_for_prompt(d, &prompt, e));
-    if (prompt != ASKS_AGAIN)
-        return refuse(d, e);
-    if (!is_ok(dialogue_send(d, secret_open(password), e)))
-        return FAIL_AS(e, UNCERTAIN, "unknown", "the connection broke while the password was sent");
-    return finish(d, e);
+    TRY(send_new(d, password, &prompt, e));
+    if (prompt == ASKS_AGAIN)
+        TRY(send_new(d, password, &prompt, e));
+    return judge(d, prompt, e);
 }
 
 /* A terminal edits what is typed, at both prompts alike: another password would be set, and with success. Bytes above

@@ -6,6 +6,7 @@ questions  rounds of keyboard-interactive: lists of (prompt, is_echoed); after t
 methods    what the server offers
 run        run(command, input) -> (output, problems, status); a status of None: the session ends without one;
            an output of Ellipsis never ends
+terminal   terminal(channel, command) instead of `run`: the channel's own to talk on, at a terminal; it returns a status
 stalls_at  "auth", "open" or "exec": from there on the server answers nothing, but sends a sign of life every 0.1 s
 pause_s    before each answer of these three
 """
@@ -24,10 +25,12 @@ HOST_KEY = paramiko.RSAKey.generate(2048)
 class ScriptedServer:
     address = "127.0.0.1"
 
-    def __init__(self, questions=(), methods="keyboard-interactive", run=None, stalls_at=None, pause_s=0):
+    def __init__(self, questions=(), methods="keyboard-interactive", run=None, terminal=None, stalls_at=None,
+                 pause_s=0):
         self.questions = list(questions)
         self.methods = methods
         self.run = run or (lambda command, given: ("", "", 0))
+        self.terminal = terminal
         self.stalls_at = stalls_at
         self.pause_s = pause_s
         self.ended = threading.Event()
@@ -58,7 +61,6 @@ class ScriptedServer:
                 self.transports.append(transport)
                 with contextlib.suppress(paramiko.SSHException, EOFError):
                     transport.start_server(event=threading.Event(), server=_Session(self))
-
 
     def reach(self, stage):
         self.ended.wait(self.pause_s)
@@ -97,6 +99,9 @@ class _Session(paramiko.ServerInterface):
         self.script.reach("open")
         return paramiko.OPEN_SUCCEEDED
 
+    def check_channel_pty_request(self, *_):
+        return self.script.terminal is not None
+
     def check_channel_exec_request(self, channel, command):
         self.script.reach("exec")
         self.script.commands.append(command.decode())
@@ -105,6 +110,8 @@ class _Session(paramiko.ServerInterface):
 
     def _serve(self, channel, command):
         with contextlib.suppress(OSError, EOFError):
+            if self.script.terminal:
+                return self._end(channel, self.script.terminal(channel, command))
             given = b""
             while data := channel.recv(4096):
                 given += data
@@ -113,6 +120,9 @@ class _Session(paramiko.ServerInterface):
                 channel.sendall(b"x" * 4096)
             channel.sendall(output.encode())
             channel.sendall_stderr(problems.encode())
-            if status is not None:
-                channel.send_exit_status(status)
-            channel.close()
+            self._end(channel, status)
+
+    def _end(self, channel, status):
+        if status is not None:
+            channel.send_exit_status(status)
+        channel.close()
