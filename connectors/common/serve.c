@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "common/guess.h"
 #include "common/watchdog.h"
 #include "rotation/censor.h"
 
@@ -154,6 +155,10 @@ static void write_failure(struct serving *s, struct json_writer *w, int64_t id, 
     json_write_str(w, str_of(e->word ? e->word : "unsent"));
     json_key(w, S("text"));
     json_write_str(w, censor_text(s->censor, a, str_of(e->text)));
+    if (guess_is_open()) {
+        json_key(w, S("guessed"));
+        json_write_bool(w, true);
+    }
 }
 
 static bool answer_line(struct serving *s, struct str line, struct arena *a)
@@ -164,6 +169,7 @@ static bool answer_line(struct serving *s, struct str line, struct arena *a)
     struct answer answer = {.writer = &w};
     struct json j;
     json_init(&j, line, 0, a);
+    guess_forget();
     result done = fields_decode(envelope_fields, &j, &envelope, &e);
     if (is_ok(done) && str_equal(envelope.op, S("bye"))) {
         s->has_ended = true;

@@ -1,11 +1,14 @@
 /* ssh/login.c: signing in, with one guess at most, and putting the host's answer into one of five words. */
+#include <poll.h>
+
 #include "base/secret_open.h"
+#include "common/guess.h"
 #include "common/watchdog.h"
 #include "ssh/command.h"
 #include "ssh/key.h"
 #include "ssh/session.h"
 
-enum { DIALOG_ROUNDS_MAX = 8, DIALOG_TEXT_MAX = 16384 };
+enum { DIALOG_ROUNDS_MAX = 8, DIALOG_TEXT_MAX = 16384, WAIT_MS = 1000 };
 
 const char *login_word_text(enum login_word word)
 {
@@ -67,6 +70,60 @@ static enum login_word refusal_word(const struct dialog *d)
     return LOGIN_DENIED;
 }
 
+enum method { BY_NOTHING, BY_DIALOG, BY_PASSWORD, BY_KEY };
+struct step { /* of signing in */
+    enum method method;
+    const char *password;
+    ssh_key key;
+};
+
+static int take_step(ssh_session s, const struct step *step)
+{
+    switch (step->method) {
+    case BY_NOTHING:
+        return ssh_userauth_none(s, NULL);
+    case BY_DIALOG:
+        return ssh_userauth_kbdint(s, NULL, NULL);
+    case BY_PASSWORD:
+        return ssh_userauth_password(s, NULL, step->password);
+    case BY_KEY:
+        return ssh_userauth_publickey(s, NULL, step->key);
+    }
+    return SSH_AUTH_ERROR;
+}
+
+static void wait_for_host(ssh_session s)
+{
+    int left_ms = watchdog_left_ms();
+    bool has_more = (ssh_get_poll_flags(s) & SSH_WRITE_PENDING) != 0;
+    struct pollfd ready = {.fd = ssh_get_fd(s), .events = (short)(has_more ? POLLIN | POLLOUT : POLLIN)};
+    poll(&ready, 1, left_ms < WAIT_MS ? left_ms + 1 : WAIT_MS);
+}
+
+/* A blocking call would wait on after the host has said goodbye (libssh 0.10). */
+static int authenticate(ssh_session s, const struct step *step)
+{
+    ssh_set_blocking(s, 0);
+    int rc = take_step(s, step);
+    while (rc == SSH_AUTH_AGAIN && ssh_is_connected(s) && !watchdog_has_expired()) {
+        wait_for_host(s);
+        rc = take_step(s, step);
+    }
+    ssh_set_blocking(s, 1);
+    return rc == SSH_AUTH_AGAIN ? SSH_AUTH_ERROR : rc;
+}
+
+static bool has_said(ssh_session s, struct str part)
+{
+    return str_find(str_of(ssh_get_error(s)), part) >= 0;
+}
+
+/* So sshd answers the last guess that a connection has (MaxAuthTries). */
+static bool is_refused_for_good(ssh_session s)
+{
+    return has_said(s, S("SSH_MSG_DISCONNECT")) && has_said(s, S("Too many authentication failures"));
+}
+
 static result lost(struct err *e)
 {
     const char *why =
@@ -91,8 +148,9 @@ static int answer_round(ssh_session s, struct dialog *d, const char *password, b
     if (prompts > 0 && may_answer) {
         ssh_userauth_kbdint_setanswer(s, 0, password);
         d->has_answered = true;
+        guess_sent();
     }
-    return *ret_goes_on ? ssh_userauth_kbdint(s, NULL, NULL) : SSH_AUTH_INFO;
+    return *ret_goes_on ? authenticate(s, &(struct step){.method = BY_DIALOG}) : SSH_AUTH_INFO;
 }
 
 /* *ret_has_guessed: the password was sent, so that no second method may send it again. */
@@ -102,7 +160,7 @@ static RESULT login_by_dialog(ssh_session s, const char *password, enum login_wo
     __attribute__((cleanup(dialog_free))) struct dialog d = {0};
     buf_init(&d.text, DIALOG_TEXT_MAX + 64);
     bool goes_on = true;
-    int rc = ssh_userauth_kbdint(s, NULL, NULL);
+    int rc = authenticate(s, &(struct step){.method = BY_DIALOG});
     for (int round = 0; rc == SSH_AUTH_INFO && goes_on && round < DIALOG_ROUNDS_MAX; round++)
         rc = answer_round(s, &d, password, &goes_on);
     *ret_has_guessed = d.has_answered;
@@ -110,11 +168,14 @@ static RESULT login_by_dialog(ssh_session s, const char *password, enum login_wo
         *ret = LOGIN_MUST_CHANGE;
         return SUCCESS;
     }
+    if (rc == SSH_AUTH_PARTIAL)
+        guess_answered();
     if (rc == SSH_AUTH_INFO || rc == SSH_AUTH_PARTIAL)
         return FAIL_AS(e, REFUSED, "refused", "the host asks for more than a password");
     if (rc == SSH_AUTH_SUCCESS && !d.has_answered)
         return FAIL_AS(e, REFUSED, "refused", "the host lets this account in without a secret");
-    if (rc != SSH_AUTH_SUCCESS && rc != SSH_AUTH_DENIED && refusal_word(&d) == LOGIN_DENIED)
+    bool is_answered = rc == SSH_AUTH_SUCCESS || rc == SSH_AUTH_DENIED || (d.has_answered && is_refused_for_good(s));
+    if (!is_answered && refusal_word(&d) == LOGIN_DENIED)
         return lost(e);
     *ret = rc == SSH_AUTH_SUCCESS ? LOGIN_ACCEPTED : refusal_word(&d);
     return SUCCESS;
@@ -134,16 +195,20 @@ static enum login_word look_for_must_change(ssh_session s)
     return is_forced ? LOGIN_MUST_CHANGE : LOGIN_ACCEPTED;
 }
 
-/* An expired account is not refused: sshd accepts the right secret and hangs up. A wrong one is refused. */
-static RESULT word_of_method(ssh_session s, int rc, enum login_word *ret, struct err *e)
+/* An expired account is not refused: sshd accepts the right secret and hangs up without a word. A wrong one is refused.
+ */
+static RESULT login_by_method(ssh_session s, const struct step *step, enum login_word *ret, struct err *e)
 {
-    if (rc == SSH_AUTH_PARTIAL)
+    int rc = authenticate(s, step);
+    if (rc == SSH_AUTH_PARTIAL) {
+        guess_answered();
         return FAIL_AS(e, REFUSED, "refused", "the host asks for more than this secret");
+    }
     if (rc == SSH_AUTH_SUCCESS)
         *ret = look_for_must_change(s);
-    else if (rc == SSH_AUTH_DENIED)
+    else if (rc == SSH_AUTH_DENIED || is_refused_for_good(s))
         *ret = LOGIN_DENIED;
-    else if (!watchdog_has_expired() && !ssh_is_connected(s))
+    else if (!watchdog_has_expired() && !ssh_is_connected(s) && !has_said(s, S("SSH_MSG_DISCONNECT")))
         *ret = LOGIN_EXPIRED;
     else
         return lost(e);
@@ -155,13 +220,13 @@ static RESULT login_by_key(ssh_session s, const struct ssh_login *login, enum lo
     AUTOFREE(ssh_key_struct) key = NULL;
     bool is_encrypted = false;
     TRY(key_read(login->private_key, login->passphrase, &key, &is_encrypted, e));
-    return word_of_method(s, ssh_userauth_publickey(s, NULL, key), ret, e);
+    return login_by_method(s, &(struct step){.method = BY_KEY, .key = key}, ret, e);
 }
 
-RESULT session_login(ssh_session s, const struct ssh_login *login, bool is_by_method_only, struct arena *a,
-                     enum login_word *ret, struct err *e)
+static RESULT sign_in(ssh_session s, const struct ssh_login *login, bool is_by_method_only, struct arena *a,
+                      enum login_word *ret, struct err *e)
 {
-    int rc = ssh_userauth_none(s, NULL);
+    int rc = authenticate(s, &(struct step){.method = BY_NOTHING});
     if (rc == SSH_AUTH_SUCCESS)
         return FAIL_AS(e, REFUSED, "refused", "the host lets this account in without a secret");
     if (rc != SSH_AUTH_DENIED && rc != SSH_AUTH_PARTIAL)
@@ -182,5 +247,14 @@ RESULT session_login(ssh_session s, const struct ssh_login *login, bool is_by_me
     }
     if (!(methods & SSH_AUTH_METHOD_PASSWORD))
         return FAIL_AS(e, REFUSED, "refused", "the host takes no password from this account");
-    return word_of_method(s, ssh_userauth_password(s, NULL, password), ret, e);
+    guess_sent();
+    return login_by_method(s, &(struct step){.method = BY_PASSWORD, .password = password}, ret, e);
+}
+
+RESULT session_login(ssh_session s, const struct ssh_login *login, bool is_by_method_only, struct arena *a,
+                     enum login_word *ret, struct err *e)
+{
+    TRY(sign_in(s, login, is_by_method_only, a, ret, e));
+    guess_answered();
+    return SUCCESS;
 }

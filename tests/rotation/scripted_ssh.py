@@ -7,8 +7,10 @@ methods    what the server offers
 run        run(command, input) -> (output, problems, status); a status of None: the session ends without one;
            an output of Ellipsis never ends
 terminal   terminal(channel, command) instead of `run`: the channel's own to talk on, at a terminal; it returns a status
-stalls_at  "auth", "open" or "exec": from there on the server answers nothing, but sends a sign of life every 0.1 s
-pause_s    before each answer of these three
+stalls_at  "auth", "answer" (to a guess), "open" or "exec": from there on the server answers nothing, but sends a sign of life
+           every 0.1 s
+goodbye    instead of these: it disconnects with this text there, and closes nothing; with "" it closes, without a word
+pause_s    before each answer of these
 """
 
 import base64
@@ -18,6 +20,7 @@ import socket
 import threading
 
 import paramiko
+from paramiko.common import cMSG_DISCONNECT
 
 HOST_KEY = paramiko.RSAKey.generate(2048)
 
@@ -26,12 +29,13 @@ class ScriptedServer:
     address = "127.0.0.1"
 
     def __init__(self, questions=(), methods="keyboard-interactive", run=None, terminal=None, stalls_at=None,
-                 pause_s=0):
+                 goodbye=None, pause_s=0):
         self.questions = list(questions)
         self.methods = methods
         self.run = run or (lambda command, given: ("", "", 0))
         self.terminal = terminal
         self.stalls_at = stalls_at
+        self.goodbye = goodbye
         self.pause_s = pause_s
         self.ended = threading.Event()
         self.answers = []
@@ -62,8 +66,21 @@ class ScriptedServer:
                 with contextlib.suppress(paramiko.SSHException, EOFError):
                     transport.start_server(event=threading.Event(), server=_Session(self))
 
+    def _leave(self, transport):
+        if not self.goodbye:
+            return transport.sock.shutdown(socket.SHUT_RDWR)
+        parting = paramiko.Message()
+        parting.add_byte(cMSG_DISCONNECT)
+        parting.add_int(2)
+        parting.add_string(self.goodbye)
+        parting.add_string("")
+        transport._send_message(parting)
+        self.ended.wait()
+
     def reach(self, stage):
         self.ended.wait(self.pause_s)
+        if stage == self.stalls_at and self.goodbye is not None:
+            self._leave(self.transports[-1])
         while stage == self.stalls_at and not self.ended.wait(0.1):
             with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
                 self.transports[-1].send_ignore(16)
@@ -79,7 +96,12 @@ class _Session(paramiko.ServerInterface):
 
     def check_auth_password(self, username, password):
         self.script.answers.append(password)
+        self.script.reach("answer")
         return paramiko.AUTH_SUCCESSFUL
+
+    def check_auth_publickey(self, username, key):
+        self.script.reach("answer")
+        return paramiko.AUTH_FAILED
 
     def check_auth_interactive(self, username, submethods):
         self.script.reach("auth")
@@ -87,6 +109,7 @@ class _Session(paramiko.ServerInterface):
 
     def check_auth_interactive_response(self, responses):
         self.script.answers.extend(responses)
+        self.script.reach("answer")
         return self._next()
 
     def _next(self):

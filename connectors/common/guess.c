@@ -1,0 +1,24 @@
+/* common/guess.c: one guess for one request, as there is one timer for it. */
+#include "common/guess.h"
+
+static bool is_open;
+
+void guess_forget(void)
+{
+    is_open = false;
+}
+
+void guess_sent(void)
+{
+    is_open = true;
+}
+
+void guess_answered(void)
+{
+    is_open = false;
+}
+
+bool guess_is_open(void)
+{
+    return is_open;
+}
