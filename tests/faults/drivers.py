@@ -14,7 +14,7 @@ import time
 from stages import STAGES, Run
 from faults import Faults
 
-CONNECTOR = "keyturn-connector-ssh"[:15]
+CONNECTOR = "keyturn-connector"[:15]  # all that /proc keeps of the name of any of them
 DAY_S = 86400
 LEASE_S = 30  # rotation/job_lease.c
 

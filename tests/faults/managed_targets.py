@@ -11,7 +11,9 @@ save(), restore()      the accounts go back to what they were when they were sav
 import itertools
 import os
 import re
+import signal
 
+import freezer
 import ldap_server
 import mariadb_server
 import postgresql_target
@@ -69,7 +71,7 @@ class Ssh(Target, ssh_host.SshHost):
 
 
 class Database(Target):
-    """What the two databases have in common: they are taken on as an instance of this machine, and lock nobody here."""
+    """What the two databases have in common: they are taken on as an instance of this machine."""
 
     platform, instance = None, {"IsDefaultInstance": True}
 
@@ -82,12 +84,6 @@ class Database(Target):
         functional = ok(ps.post("/FunctionalAccounts", body), 201)["FunctionalAccountID"]
         body = {"AutoManagementFlag": True, "FunctionalAccountID": functional, "Timeout": TIMEOUT_S}
         return ok(ps.post(f"/Databases/{database}/ManagedSystems", body), 201)["ManagedSystemID"]
-
-    def forget_failures(self, name):
-        pass
-
-    def is_locked(self, name):
-        return False
 
     def reach(self, address, port, system):
         return [*super().reach(address, port, system), f"UPDATE databases SET port = {port}"]
@@ -120,8 +116,14 @@ class Postgresql(Database, postgresql_target.PostgresqlServer):
         """How often it has said so."""
         return self.log_text().count("No space left on device")
 
+    def forget_failures(self, name):
+        pass
+
     def failed_logins(self, name):
         return self.log_text().count(f'authentication failed for user "{name}"')
+
+    def is_locked(self, name):
+        return False  # it has no way of locking an account
 
     def save(self):
         """As pg_dumpall writes it down."""
@@ -148,18 +150,47 @@ class Postgresql(Database, postgresql_target.PostgresqlServer):
 
 
 class Mariadb(Database, mariadb_server.MariadbServer):
+    """It blocks an account at the third failed login, until FLUSH PRIVILEGES, or another password."""
+
     passwords, platform = mariadb_server.PASSWORDS, 10
 
+    def __init__(self, folder):
+        super().__init__(folder, lock_after=LOCKS_AT)
+
+    def forget_failures(self, name):
+        self.sql("FLUSH PRIVILEGES")
+
     def failed_logins(self, name):
-        """Of every account: the server keeps one count, and one account is changed."""
-        return int(self.sql("SHOW GLOBAL STATUS LIKE 'Access_denied_errors'").split()[-1])
+        """In its log, which outlives it."""
+        return (self.directory / "log").read_text(errors="replace").count(f"Access denied for user '{name}'@")
+
+    def is_locked(self, name):
+        """It shows its count to nobody; but whom it has blocked it tells so, whatever the password."""
+        try:
+            self.can_login(name, "Not-The-Password-1!")
+        except mariadb_server.ServerFailed as refused:
+            return "User is blocked" in str(refused)
+        return False
 
     def has_password(self, name, password):
         return self.verifier(name) == mariadb_server.native(password)
 
+    def stop(self):
+        self.kill()
+
+    def freeze(self):
+        freezer.stop(self.process.pid)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def heal(self):
+        """The one that a thread has started ends with that thread."""
+        if self.process is not None and self.process.poll() is not None:
+            self.kill()
         if self.process is None:
             self.start()
+        self.thaw()
 
 
 class Ldap(Target, ldap_server.LdapServer):

@@ -21,7 +21,9 @@ LEAST = 5  # points of a sample, however short it is
 SWEEPS = {
     **{f"server · {name}": Killed(name) for name, stage in stages.STAGES.items() if stage.target == "ssh"},
     "server · immediate · PostgreSQL": Killed("immediate", modes=("kill",), on_postgresql=True),
-    **{f"connector killed · {stage}": Killed(stage, CONNECTOR, ("kill",)) for stage in ("immediate", "root", "own credentials", "key pair", "functional account")},
+    **{f"connector killed · {stage}": Killed(stage, CONNECTOR, ("kill",)) for stage in (
+        "immediate", "root", "own credentials", "key pair", "functional account", "postgresql", "mysql", "ldap", "activedirectory",
+        "activedirectory, old passwords refused")},
     "connector stopped · immediate": ConnectorStopped("immediate"),
     "connector stopped, taken over · immediate": Taken("immediate", CONNECTOR),
     "cut · ssh · immediate": Cut("immediate"),
@@ -35,6 +37,7 @@ SWEEPS = {
     "cut · activedirectory, old passwords refused": Cut("activedirectory, old passwords refused"),
     "target killed or frozen · immediate": TargetFails("immediate"),
     "target killed or frozen · postgresql": TargetFails("postgresql"),
+    "target killed or frozen · mysql": TargetFails("mysql"),
     "target killed or frozen · ldap": TargetFails("ldap"),
     "target killed or frozen · activedirectory": TargetFails("activedirectory"),
     "target killed or frozen · activedirectory, old passwords refused": TargetFails("activedirectory, old passwords refused"),
