@@ -27,6 +27,7 @@ class Trap:
 
     def __init__(self, doors, manner="reset", at=0, act=None):
         self.at, self.act, self.counter, self.is_armed, self.has_fired, self._counting = at, act, 0, False, False, threading.Lock()
+        self._acted = threading.Event()
         self._doors = [Door(self, *door, manner if manner == "hang" else "reset") for door in doors]
         self.address, self.port = self._doors[0].address, self._doors[0].port
 
@@ -41,8 +42,11 @@ class Trap:
         self.is_armed = True
 
     def disarm(self):
+        """Count no more; what act() has begun is over then."""
         with self._counting:
             self.is_armed = False
+        if self.act and self.has_fired:
+            self._acted.wait(60)
 
     def springs(self):
         """Is this chunk to be cut?"""
@@ -55,7 +59,10 @@ class Trap:
             self.has_fired = True
         if self.act is None:
             return True
-        self.act()
+        try:
+            self.act()
+        finally:
+            self._acted.set()
         return False
 
 
@@ -70,7 +77,7 @@ class Cut(Driver):
     def through(self, lane, **more):
         """(run, trap), the server started behind it."""
         with self.run(lane) as run:
-            doors = run.host.doors() if self.between == "target" else [(("127.0.0.1", 0), ("127.0.0.1", lane.postgresql.port))]
+            doors = run.dialled.doors() if self.between == "target" else [(("127.0.0.1", 0), ("127.0.0.1", lane.postgresql.port))]
             with Trap(doors, **more) as trap:
                 if self.between == "store":
                     run.start(store=lane.postgresql.url(run.database, port=trap.port))
@@ -111,7 +118,7 @@ class TargetFails(Cut):
         super().__init__(stage, manners=("killed", "frozen"))
 
     def action(self, lane, point):
-        target = lane.target(self.stage.target)
+        target = lane.target(self.stage.follower or self.stage.target)
         return {"act": target.stop if point[0] == "killed" else target.freeze}
 
     def afterwards(self, run, point, trap):
@@ -119,9 +126,9 @@ class TargetFails(Cut):
             return
         if point[0] == "killed":
             time.sleep(1)
-            run.host.start()
+            run.dialled.start()
         else:
-            run.host.thaw()
+            run.dialled.thaw()
 
 
 class Reverted(Cut):

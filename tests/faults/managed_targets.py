@@ -5,23 +5,31 @@ forget_failures(name)  before a run; failed_logins(name) since the target's begi
 is_locked(name)        has the target locked the account?
 heal()                 it runs, whatever the last run did to it
 doors()                where proxies are to listen, and what each leads to
+freeze(), thaw()       it answers nobody; what it had been sent is carried out late
 reach(address, port, system)  SQL that lets the system be dialled there
 save(), restore()      the accounts go back to what they were when they were saved
 """
 import itertools
 import os
 import re
+import shutil
 import signal
 
+import control_room
 import freezer
 import ldap_server
 import mariadb_server
+import postgresql_store
 import postgresql_target
 import samba_dc
 import ssh_host
 from conftest import take_on_host
-from support import ok
+from support import TOP, ok
+from tcp_gate import TcpGate
+from urllib3 import disable_warnings
 
+disable_warnings()  # the second Control Room's certificate is its own
+RELEASE = os.path.abspath(os.path.join(os.environ.get("KEYTURN_RELEASE", os.path.join(TOP, "build")), "keyturn"))
 TIMEOUT_S = 10
 LOCKS_AT = 3
 LOG_FILE_BYTES = 1 << 20  # postgresql_store.py
@@ -147,6 +155,76 @@ class Postgresql(Database, postgresql_target.PostgresqlServer):
         if self._holder is None:
             self.start()
         self.go_on()
+
+
+class TargetStandby(postgresql_store.Standby):
+    """Lets in whom its primary lets in."""
+
+    def _write_settings(self):
+        super()._write_settings()
+        self.primary.write_rules(self)
+
+
+class PostgresqlPair(Postgresql):
+    """A primary, and an asynchronous standby that has not received what came after save(); restore() kills the primary and promotes it. Whoever
+    dials this target is led to the one that is the primary."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.settings.update(wal_level="replica", max_wal_senders="10", wal_keep_size="256MB", max_wal_size="64MB")
+        self.gate, self.standby, self.is_promoted = None, None, False
+
+    def _write_settings(self):
+        super()._write_settings()
+        self.write_rules(self)
+
+    @staticmethod
+    def write_rules(server):
+        server._write("pg_hba.conf", "local all postgres peer\nhost replication replicator all scram-sha-256\nhostssl all all all scram-sha-256\n")
+
+    def start(self):
+        super().start()
+        self.gate = self.gate or TcpGate(self.port)
+        return self
+
+    def stop(self, mode="immediate"):
+        self._drop_standby()
+        super().stop(mode)
+        if self.gate:
+            self.gate.stop()
+
+    def _drop_standby(self):
+        if self.standby:
+            self.standby.__exit__()
+            shutil.rmtree(self.standby.folder)
+        self.standby, self.is_promoted = None, False
+
+    def heal(self):
+        self._drop_standby()
+        super().heal()
+        self.gate.retarget(self.port)
+
+    def doors(self):
+        return [(("127.0.0.1", 0), ("127.0.0.1", self.gate.port))]
+
+    def psql(self, *arguments, **more):
+        return self.standby.psql(*arguments, **more) if self.is_promoted else super().psql(*arguments, **more)
+
+    def failed_logins(self, name):
+        found = super().failed_logins(name)
+        return found + self.standby.log_text().count(f'authentication failed for user "{name}"') if self.is_promoted else found
+
+    def save(self):
+        self.standby = TargetStandby(self, f"{self.folder}-standby")
+        self.standby.start()
+        self.standby.wait_caught_up()
+        self.standby.pause_replication()
+
+    def restore(self):
+        self.kill()
+        self.standby.promote()
+        self.gate.retarget(self.standby.port)
+        self.is_promoted = True
 
 
 class Mariadb(Database, mariadb_server.MariadbServer):
@@ -279,5 +357,56 @@ class StrictActiveDirectory(ActiveDirectory):
     minutes = 0
 
 
+class Far(Target, control_room.FarControlRoom):
+    """A second Keyturn, to which the passwords of accounts of other targets are pushed: a robot's auto-login, and a credential's value."""
+
+    address, platform, timeout_s = "127.0.0.1", 1002, 5
+
+    def __init__(self, folder):
+        super().__init__(folder, program=RELEASE)
+        self.is_furnished = False
+
+    def start(self):
+        super().start()
+        if not self.is_furnished:
+            self.furnish()
+            self.is_furnished = True
+
+    def take_on(self, ps):
+        name, password = control_room.PUSHER
+        body = {"PlatformID": self.platform, "AccountName": name, "DisplayName": f"{name} {next(NUMBERS)}", "Password": password}
+        functional = ok(ps.post("/FunctionalAccounts", body), 201)["FunctionalAccountID"]
+        body = {"EntityTypeID": 1, "HostName": "far", "IPAddress": self.address, "PlatformID": self.platform, "Port": self.port,
+                "FunctionalAccountID": functional, "AutoManagementFlag": True, "Timeout": self.timeout_s}
+        return ok(ps.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
+
+    def ends(self, system):
+        return [{"followerSystemId": system, "userName": control_room.ROBOT},
+                {"followerSystemId": system, "credentialName": control_room.CREDENTIAL, "attributeName": control_room.ATTRIBUTE}]
+
+    def give(self, login_name, password):
+        """Let both ends have this one; its administrators' tokens are older than they may be by now."""
+        self.pusher = self.client(*control_room.PUSHER)
+        ok(self.pusher.put("/v2/credentialvault/loginsetting", {"loginUsername": login_name, "loginPassword": password, "userId": self.robot_id}))
+        value = self.values()[0]
+        path = f"/v2/credentialvault/credentials/{self.credential_id}/attributevalues/{value['id']}"
+        ok(self.pusher.put(path, {"value": password, "version": value["version"]}))
+
+    def given(self):
+        """What both ends have."""
+        return [self.login_password(), self.value()]
+
+    def stop(self):
+        self.kill()
+
+    def thaw(self):
+        self.resume()
+
+    def heal(self):
+        self.thaw()
+        if self.server.process is None or self.server.process.poll() is not None:
+            self.start()
+
+
 TARGETS = {"ssh": Ssh, "postgresql": Postgresql, "mysql": Mariadb, "ldap": Ldap, "activedirectory": ActiveDirectory,
-           "activedirectory, old passwords refused": StrictActiveDirectory}
+           "activedirectory, old passwords refused": StrictActiveDirectory, "asynchronous standby": PostgresqlPair, "controlroom": Far}

@@ -20,11 +20,10 @@ for folder in (TESTS, os.path.join(TESTS, "targets")):
 
 from conftest import Managed  # noqa: E402
 from ldap_server import dn_of  # noqa: E402
-from managed_targets import TARGETS  # noqa: E402
+from managed_targets import RELEASE, TARGETS  # noqa: E402
 from postgresql_store import PostgresStore  # noqa: E402
-from support import TOP, ControlRoom, PasswordSafe, Server, ok, wait_for  # noqa: E402
+from support import ControlRoom, PasswordSafe, Server, ok, wait_for  # noqa: E402
 
-RELEASE = os.path.abspath(os.path.join(os.environ.get("KEYTURN_RELEASE", os.path.join(TOP, "build")), "keyturn"))
 FIRST, SECOND = "Template-1!", "Changed-2!"
 SETTLED_S = 60
 READY_KEYS = 4  # for the servers of a run, and for the one whose copy it is
@@ -67,10 +66,12 @@ def check_in(run):
     return answer and answer + 1000
 
 
-def put_and_wait(run):
-    answer = put(Password=SECOND)(run)
-    run.wait_while_under_way()
-    return answer
+def put_and_wait(**body):
+    def trigger(run):
+        answer = put(**body)(run)
+        run.wait_while_under_way()
+        return answer
+    return trigger
 
 
 # -- what a stage has besides an account
@@ -91,6 +92,23 @@ def request(server, account):
     number = ok(ps.post("/Requests", body), 201)
     assert ps.get(f"/Credentials/{number}").status_code == 200
     return number
+
+
+def follow(server, account):
+    """Two links that push to the stage's follower; {"system": its id, "links": theirs}."""
+    far, admin = account.follower, server.controlroom()
+    system, made = far.take_on(server.passwordsafe()), []
+    for end in far.ends(system):
+        body = {"part": "password", "end": end, "release": "consumers", "replace": False}
+        made.append(ok(admin.own("PUT", f"/managed-accounts/{account.id}/links", body))["id"])
+    wait_for(lambda: not ok(admin.own("GET", "/jobs?state=open"))["items"], timeout=SETTLED_S)
+    assert far.given() == [FIRST, FIRST] and all(is_in_step(admin, one) for one in made)
+    return {"system": system, "links": made}
+
+
+def is_in_step(admin, link):
+    follower = ok(admin.own("GET", f"/links/{link}"))["follower"]
+    return follower["lagSeconds"] == 0 and follower["text"] == ""
 
 
 FOLLOWER = "s1"
@@ -138,14 +156,15 @@ class Stage:
     reaches   the change goes to the target
     budget    how many failed logins settling a fault may cost
     due       the schedule is to fire soon after the server's start
+    follower  the kind of a second target, that the password is pushed to; what befalls "the target" befalls this one
     """
 
     def __init__(self, name, account, begin, prepare=None, is_self=False, reaches=True, budget=0, due=False, target="ssh", functional=None,
-                 beside=(), **options):
+                 beside=(), follower=None, **options):
         self.name, self.account, self.begin, self.prepare, self.options = name, account, begin, prepare, options
         self.is_self, self.reaches, self.budget, self.due, self.target = is_self, reaches, budget, due, target
         self.functional = {"functional": functional} if functional else {}
-        self.accounts = (account, *beside)
+        self.accounts, self.follower = (account, *beside), follower
 
 
 STAGES = {stage.name: stage for stage in (
@@ -157,11 +176,13 @@ STAGES = {stage.name: stage for stage in (
     Stage("linked", "u6", put(Password=SECOND), prepare=link),
     Stage("check-in", "u7", check_in, prepare=request, ChangePasswordAfterAnyReleaseFlag=True),
     Stage("store only", "u8", put(Password=SECOND, UpdateSystem=False), reaches=False),
-    Stage("synced", "s2", put_and_wait, prepare=synced, beside=(FOLLOWER,)),
+    Stage("synced", "s2", put_and_wait(Password=SECOND), prepare=synced, beside=(FOLLOWER,)),
     Stage("whole system", "u1", change_whole_system, prepare=others, beside=OTHERS),
+    Stage("controlroom", "u8", put_and_wait(Password=SECOND, UpdateSystem=False), prepare=follow, reaches=False, follower="controlroom"),
     Stage("root", "root", put(Password=SECOND), budget=1),
     Stage("functional account", "func2", put(Password=SECOND), prepare=neighbour, functional="func2", budget=1),
     Stage("postgresql", "u1", put(Password=SECOND), target="postgresql"),
+    Stage("asynchronous standby", "u1", put(Password=SECOND), target="asynchronous standby"),
     Stage("mysql", "u1", put(Password=SECOND), target="mysql"),
     Stage("ldap", "lax1", put(Password=SECOND), target="ldap", DistinguishedName=dn_of("lax1")),
     Stage("activedirectory", "u1", put(Password=SECOND), target="activedirectory", budget=2),
@@ -251,6 +272,8 @@ class Lane:
         account = Managed(ps, target, stage.account, password=target.passwords[stage.account], system=system, **stage.options)
         # Proved once, so that what can prove it is known and its host key is pinned.
         assert account.put({"Password": FIRST}).status_code == 204
+        if stage.follower:
+            account.follower = self.target(stage.follower)
         number = stage.prepare(server, account) if stage.prepare else None
         return account.id, system, number
 
@@ -270,6 +293,10 @@ class Run:
         for name in stage.accounts:
             self.host.set_password(name, FIRST)
             self.host.forget_failures(name)
+        self.dialled, self.dialled_system = self.host, self.system
+        if stage.follower:
+            self.dialled, self.dialled_system = lane.target(stage.follower), self.number["system"]
+            self.dialled.give(stage.account, FIRST)
         self.failed_before = self.failed_logins()
         self.servers, self.answer, self.budget = [], None, stage.budget
         lane.current = self
@@ -320,7 +347,7 @@ class Run:
 
     def dial(self, address, port):
         """Let the system be reached there."""
-        for text in self.host.reach(address, port, self.system):
+        for text in self.dialled.reach(address, port, self.dialled_system):
             self.sql(text)
 
     def open_changes(self):
@@ -411,6 +438,11 @@ class Run:
                     findings.append(("lost", f"{what}: a linked value is not the account's password"))
         if self.stage.name == "synced" and not self._follows(current):
             findings.append(("lost", f"{what}: the synced account has not the same password, or not the live one; {told}"))
+        if self.stage.follower:
+            if self.dialled.given() != [current, current]:
+                findings.append(("lost", f"{what}: what was pushed to is not the account's password; {told}"))
+            if not all(is_in_step(admin, link) for link in self.number["links"]):
+                findings.append(("unresolved", f"{what}: a link is not in step: {[ok(admin.own('GET', f'/links/{link}'))['follower'] for link in self.number['links']]}"))
         if self.stage.name == "whole system":
             findings += [(kind, f"{what}: {name}: {sentence}; {told}") for name, number in zip(OTHERS, self.number)
                          for kind, sentence in self._find_lost_beside(admin, name, number)]

@@ -46,10 +46,11 @@ def pin_of(port):
 class FarControlRoom:
     address = "127.0.0.1"
 
-    def __init__(self, folder):
+    def __init__(self, folder, **options):
+        """options: of the server, support.py."""
         self.folder = str(folder)
         self.port = free_port()
-        self.server = Server(directory=os.path.join(self.folder, "far"), listen=[f"https://127.0.0.1:{self.port}"])
+        self.server = Server(directory=os.path.join(self.folder, "far"), listen=[f"https://127.0.0.1:{self.port}"], **options)
         self.is_stopped = False
 
     def __enter__(self):
