@@ -114,6 +114,16 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     return call_carry_out(&call);
 }
 
+/* Nothing of it can be seen from outside: a point only where errors of a connection are asked for. */
+ssize_t recv(int fd, void *bytes, size_t count, int flags)
+{
+    struct call call = CALL(SYS_recvfrom, .args = {fd, (long)bytes, (long)count, flags});
+    if (point_peer() == NULL)
+        return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
+    call.fd = fd;
+    return call_carry_out(&call);
+}
+
 static void name_address(const struct sockaddr *address, char *ret_name)
 {
     char text[INET6_ADDRSTRLEN];

@@ -108,18 +108,27 @@ class Killed(Watched):
 
 
 class StoreFails(Watched):
-    """A call on a file of the store fails: once, or for a while. The server goes on, or is started again where it ended."""
+    """A call on a file of the store, or on a connection to it, fails: once, or for a while. The server goes on, or is started again where a
+    broken disk has ended it."""
 
-    def __init__(self, stage, modes=("enospc", "eio", "enomem")):
-        super().__init__(stage)
+    def __init__(self, stage, modes=("enospc", "eio", "enomem"), on_postgresql=False):
+        super().__init__(stage, on_postgresql)
         self.modes = modes
 
+    def faults(self, lane, run, mode, at=0, when="before", **more):
+        peer = f"127.0.0.1:{lane.postgresql.port}" if self.on_postgresql else None
+        return super().faults(lane, run, mode, at, when, peer=peer, **more)
+
     def can_fail(self, point):
-        return "/data/" in point.file
+        if point.call == "recv":
+            self.received.add(point.number)
+        return self.on_postgresql or "/data/" in point.file
 
     def points(self, lane):
+        """What was received, and then lost, is not told from what was not received."""
+        self.received = set()
         return [(mode, when, length, at) for at in self.rehearse(lane) for mode in self.modes
-                for when in ("before", "after") for length in (1, 40)]
+                for when in ("before", "after") for length in (1, 40) if when == "before" or at not in self.received]
 
     def strike(self, lane, point):
         mode, when, length, at = point
@@ -132,9 +141,49 @@ class StoreFails(Watched):
             faults.disarm()
             # A device that reports errors ends the server, a moment after it has been told.
             with contextlib.suppress(subprocess.TimeoutExpired):
-                run.server.process.wait(timeout=1.5 if fired else 0)
+                run.server.process.wait(timeout=1.5 if fired and not self.on_postgresql else 0)
                 run.start()
             return fired >= at, run.find(self.what(point))
+
+
+class StoreIsFull(Driver):
+    """The disk of the database has room for so many more pages during the change, and for so many seconds after the answer. Every row or two
+    takes a new page; a change takes about eleven."""
+
+    page_bytes = 8192
+
+    def __init__(self, stage):
+        super().__init__(stage, on_postgresql=True)
+
+    def points(self, lane):
+        return [(f"{pages} pages free", f"{held} s longer", held, pages) for pages in range(12) for held in (0, 8)]
+
+    def move(self, lane, run):
+        """To the small file system."""
+        lane.postgresql.psql(f"ALTER DATABASE {run.database} SET TABLESPACE room")
+        tables = run.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        lane.postgresql.psql("".join(f"ALTER TABLE {name} SET (fillfactor = 10);\n" for name, in tables), run.database)
+
+    def strike(self, lane, point):
+        with self.run(lane) as run:
+            self.move(lane, run)
+            run.start()
+            run.sign_in()
+            missed, ballast = self.missed(lane), os.path.join(lane.room, "ballast")
+            try:
+                with open(ballast, "wb", buffering=0) as handle, contextlib.suppress(OSError):
+                    while True:
+                        handle.write(bytes(4096))
+                os.truncate(ballast, max(0, os.path.getsize(ballast) - point[-1] * self.page_bytes))
+                run.begin()
+                time.sleep(point[2])
+            finally:
+                os.unlink(ballast)
+            return self.missed(lane) > missed, run.find(self.what(point))
+
+    @staticmethod
+    def missed(lane):
+        return lane.postgresql.log_text().count("No space left on device")
 
 
 def state_of(pid):

@@ -6,7 +6,8 @@
  * KEYTURN_FAULT_MODE    list    nothing fails; each point is a line in the log (the rehearsal)
  *                       kill    the process kills itself
  *                       stop    the process stops itself (SIGSTOP)
- *                       eio enospc enomem eintr  the call fails with that error (the first three: only calls on files)
+ *                       eio enospc enomem eintr econnreset  the call fails with that error (the first three: only
+ *                               calls on files, or to the peer; the last: only to the peer)
  *                       short   a write or send takes half of what it was given
  *                       power   every byte under KEYTURN_FAULT_ROOT that is not fsynced goes back to what it was; kill
  * KEYTURN_FAULT_AT      the number of the point
@@ -16,6 +17,7 @@
  * KEYTURN_FAULT_LOG     gets a line per point: number, call, file, caller, frame of the program, pid/tid/thread, what
  * KEYTURN_FAULT_ARM     a control file of four 64-bit words: armed, counter, at, fired (struct control in point.c);
  *                       with it, nothing is counted until a test sets `armed`
+ * KEYTURN_FAULT_PEER    ADDRESS:PORT (IPv4): only calls on sockets that are connected there are points, and recv is one
  * KEYTURN_FAULT_COMM    only processes of this name (as in /proc/self/comm; the first 15 characters count)
  *
  * These settings go on to every program that is run, even with a cleared environment; the counter in the control file
@@ -30,6 +32,7 @@
 #undef _FILE_OFFSET_BITS
 #include "faultpoint.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,6 +47,23 @@ __attribute__((constructor)) static void set_up(void)
     point_set_up();
 }
 
+static bool name_peer(int fd, char *ret_name)
+{
+    struct sockaddr_in peer = {0};
+    socklen_t size = sizeof peer;
+    char text[INET_ADDRSTRLEN];
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0 || peer.sin_family != AF_INET)
+        return false;
+    inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text);
+    snprintf(ret_name, PATH_MAX, "inet:%s:%u", text, ntohs(peer.sin_port));
+    return true;
+}
+
+static bool is_elsewhere(const char *file)
+{
+    return point_peer() != NULL && strcmp(file, point_peer()) != 0;
+}
+
 /* Asked at each call and not kept from open(): dup, accept and inherited descriptors are right too. */
 static void name_descriptor(int fd, char *ret_name)
 {
@@ -51,6 +71,8 @@ static void name_descriptor(int fd, char *ret_name)
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t bytes = readlink(link, ret_name, PATH_MAX - 1);
     ret_name[bytes < 0 ? 0 : bytes] = '\0';
+    if (point_peer() != NULL && strncmp(ret_name, "socket:", 7) == 0 && name_peer(fd, ret_name))
+        return;
     /* socket:[4711] would differ from run to run */
     if (strncmp(ret_name, "socket:", 7) == 0 || strncmp(ret_name, "pipe:", 5) == 0)
         ret_name[strcspn(ret_name, ":")] = '\0';
@@ -122,7 +144,7 @@ long call_carry_out(struct call *call)
     point_wait_if_dead();
     if (call->fd >= 0 && call->file[0] == '\0')
         name_descriptor(call->fd, call->file);
-    if (strncmp(call->file, "anon_inode:", 11) == 0)
+    if (strncmp(call->file, "anon_inode:", 11) == 0 || is_elsewhere(call->file))
         return ask_kernel(call);
     if (has_ending(call->file, "-shm")) {
         powerloss_note_volatile(call->file);
@@ -143,7 +165,7 @@ long call_carry_out(struct call *call)
 int call_run_program(const char *name, const void *caller, const char *path, int (*carry_out)(void *), void *context)
 {
     struct call call = {.name = name, .caller = caller, .fd = -1};
-    if (!point_is_active())
+    if (!point_is_active() || is_elsewhere(path))
         return carry_out(context);
     point_wait_if_dead();
     snprintf(call.file, sizeof call.file, "%s", path);

@@ -74,6 +74,9 @@ void point_set_up(void);
 /* Say whether this process is watched at all. */
 bool point_is_active(void);
 
+/* The address that alone is looked at, "inet:127.0.0.1:5432"; NULL: everything is. */
+const char *point_peer(void);
+
 /* Say whether un-fsynced bytes are to be remembered. */
 bool point_loses_power(void);
 

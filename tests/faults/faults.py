@@ -24,17 +24,18 @@ class Faults:
     """The settings of one fault run, and the control file through which a test arms and watches it.
 
     directory  gets the control file and the log; every watched process must be able to write there
-    mode       list kill stop eio enospc enomem eintr short power
+    mode       list kill stop eio enospc enomem eintr econnreset short power
     at         the point that fails; arm(at) may set it later
     when       before or after the call
     length     how many points in a row
     root       the data directory (power)
+    peer       "127.0.0.1:5432": only calls on connections to it
     comm       only processes of this name; None: the program and all it starts
     log        False: no list of the points, only their counter (a connector may write no file)
     """
 
     def __init__(self, library, directory, mode="list", at=0, when="before", *, length=1, root=None, comm=None,
-                 log=True):
+                 peer=None, log=True):
         directory = pathlib.Path(directory)
         self.log = directory / "faults.log"
         self.control = directory / "faults.control"
@@ -53,6 +54,8 @@ class Faults:
             self._environment["KEYTURN_FAULT_LOG"] = str(self.log)
         if root is not None:
             self._environment["KEYTURN_FAULT_ROOT"] = str(root)
+        if peer is not None:
+            self._environment["KEYTURN_FAULT_PEER"] = peer
         if comm is not None:
             self._environment["KEYTURN_FAULT_COMM"] = comm
 

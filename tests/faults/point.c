@@ -17,10 +17,22 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum mode { MODE_LIST, MODE_KILL, MODE_STOP, MODE_EIO, MODE_ENOSPC, MODE_ENOMEM, MODE_EINTR, MODE_SHORT, MODE_POWER };
-static const char *const mode_names[] = {"list", "kill", "stop", "eio", "enospc", "enomem", "eintr", "short", "power"};
-static const int errors[] = {
-    [MODE_EIO] = EIO, [MODE_ENOSPC] = ENOSPC, [MODE_ENOMEM] = ENOMEM, [MODE_EINTR] = EINTR, [MODE_POWER] = 0};
+enum mode {
+    MODE_LIST,
+    MODE_KILL,
+    MODE_STOP,
+    MODE_EIO,
+    MODE_ENOSPC,
+    MODE_ENOMEM,
+    MODE_EINTR,
+    MODE_ECONNRESET,
+    MODE_SHORT,
+    MODE_POWER
+};
+static const char *const mode_names[] = {"list",   "kill",  "stop",       "eio",   "enospc",
+                                         "enomem", "eintr", "econnreset", "short", "power"};
+static const int errors[] = {[MODE_EIO] = EIO,     [MODE_ENOSPC] = ENOSPC,         [MODE_ENOMEM] = ENOMEM,
+                             [MODE_EINTR] = EINTR, [MODE_ECONNRESET] = ECONNRESET, [MODE_POWER] = 0};
 
 /* The control file: a test writes `armed` and `at` while the process runs, and reads the others. */
 struct control {
@@ -39,6 +51,7 @@ static uint64_t at_from_environment;
 static uint64_t length = 1;
 static int log_fd = -1;
 static atomic_bool is_dead;
+static char peer[100]; /* "inet:ADDRESS:PORT"; "": none */
 
 _Noreturn void point_die(const char *sentence, const char *what)
 {
@@ -135,6 +148,11 @@ void point_set_up(void)
         map_control(arm);
     if (log != NULL)
         open_log(log);
+    const char *wanted = getenv("KEYTURN_FAULT_PEER");
+    if (wanted != NULL)
+        snprintf(peer, sizeof peer, "inet:%s", wanted);
+    if (mode == MODE_ECONNRESET && wanted == NULL)
+        point_die("econnreset needs KEYTURN_FAULT_PEER, which is", "unset");
     if (mode == MODE_POWER) {
         const char *root = getenv("KEYTURN_FAULT_ROOT");
         if (root == NULL || root[0] != '/')
@@ -150,6 +168,11 @@ void point_set_up(void)
 bool point_is_active(void)
 {
     return is_active;
+}
+
+const char *point_peer(void)
+{
+    return peer[0] == '\0' ? NULL : peer;
 }
 
 bool point_loses_power(void)
@@ -196,9 +219,12 @@ void point_note(const struct call *call)
         write_line(0, call, "note");
 }
 
-/* A disk that is full or broken, and a kernel without memory for it, say so on files; a socket never does. */
+/* A disk that is full or broken, and a kernel without memory for it, say so on files; a socket never does, but one to
+ * the peer that is to be tormented. */
 static bool can_happen_to(const struct call *call)
 {
+    if (peer[0] != '\0')
+        return true;
     if (mode == MODE_EIO || mode == MODE_ENOSPC || mode == MODE_ENOMEM)
         return call->file[0] == '/' && call->number > 0;
     return mode != MODE_SHORT || call->shortening != NEVER_SHORT;

@@ -202,7 +202,8 @@ class Lane:
         while path.startswith("/tmp/") and path != "/tmp":
             os.chmod(path, 0o711)  # connectors run as another user
             path = os.path.dirname(path)
-        self.disk = self._mount(disk_mb) if disk_mb else None
+        self.disk = self._mount("disk", disk_mb) if disk_mb else None
+        self.room = None  # a small file system for databases, made with the lane's PostgreSQL
 
     def target(self, kind):
         if kind not in self.targets:
@@ -212,11 +213,11 @@ class Lane:
         self.targets[kind].heal()
         return self.targets[kind]
 
-    def _mount(self, megabytes):
-        """A small file system for the target, so that its disk can be full."""
-        where = os.path.join(self.folder, "disk")
+    def _mount(self, name, megabytes, more=""):
+        """A small file system for the target, or for a database, so that its disk can be full."""
+        where = os.path.join(self.folder, name)
         os.makedirs(where)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711", "tmpfs", where], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711{more}", "tmpfs", where], check=True)
         self._open.callback(subprocess.run, ["umount", "-l", where], check=True)
         return where
 
@@ -235,10 +236,12 @@ class Lane:
     def database(self, name, of=None):
         """The URL of a new database on this lane's PostgreSQL."""
         if self.postgresql is None:
+            self.room = self._mount("room", 48, ",uid=postgres,gid=postgres")  # before it starts: later mounts it does not see
             folder = os.path.join(self.folder, "store")  # not among the targets, one of which is a PostgreSQL as well
             self.postgresql = PostgresStore(folder, fsync=False, settings={"max_connections": 200})
             self._open.callback(self.postgresql.kill)
             self.postgresql.start()
+            self.postgresql.psql(f"CREATE TABLESPACE room LOCATION '{self.room}'")
         if of is None:
             return self.postgresql.create_database(name)
         self.postgresql.psql(f"CREATE DATABASE {name} OWNER keyturn TEMPLATE {of}")

@@ -11,7 +11,7 @@ import time
 import traceback
 
 import stages  # first: it sets the path
-from drivers import CONNECTOR, ClockJumps, ClockJumpsInDoubt, ConnectorStopped, Killed, StoreFails, Taken
+from drivers import CONNECTOR, ClockJumps, ClockJumpsInDoubt, ConnectorStopped, Killed, StoreFails, StoreIsFull, Taken
 from drivers_target import Cut, PostgresqlIsFull, Reverted, TargetFails, TargetIsFull
 
 SEED = 20261121
@@ -50,6 +50,8 @@ SWEEPS = {
     "target full · postgresql": PostgresqlIsFull("postgresql"),
     "store fails · SQLite · immediate": StoreFails("immediate"),
     "store fails · SQLite · linked": StoreFails("linked"),
+    "store fails · PostgreSQL · immediate": StoreFails("immediate", ("econnreset", "enomem"), on_postgresql=True),
+    "store full · PostgreSQL · immediate": StoreIsFull("immediate"),
     "store cut · PostgreSQL · immediate": Cut("immediate", between="store"),
     "clock jumps · immediate": ClockJumps("immediate"),
     "clock jumps · queued": ClockJumps("queued"),

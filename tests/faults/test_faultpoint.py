@@ -1,12 +1,16 @@
 """tests/faults/test_faultpoint.py: the fault injection library does what it says."""
 
+import contextlib
+import errno
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -240,3 +244,43 @@ def test_stderr_is_no_point(stage):
     faults = stage.faults("kill", at=1)
     status, reports = stage.run(faults, "complain=complaint")
     assert (status, reports["complain"], stage.complaints) == (0, (9, "-"), "complaint") and faults.counter == 0
+
+
+EXCHANGE = """
+import socket, sys
+peer, other = (socket.create_connection(("127.0.0.1", int(port))) for port in sys.argv[1:])
+for one in (peer, other, peer, peer):
+    try:
+        one.sendall(b"x")
+        print(one.recv(1).decode(), flush=True)
+    except OSError as error:
+        print(error.errno, flush=True)
+open("new", "w").close()
+"""
+
+
+@pytest.mark.parametrize("mode, at, when, heard", [
+    ("list", 0, "before", ["X", "X", "X", "X"]), ("econnreset", 4, "before", ["X", "X", str(errno.ECONNRESET), "X"]),
+    ("enomem", 5, "before", ["X", "X", str(errno.ENOMEM), "X"]), ("enomem", 3, "after", [str(errno.ENOMEM), "X", "X", "X"])])
+def test_only_what_is_said_to_the_peer_fails(stage, mode, at, when, heard):
+    """connect, then send and recv three times: seven points, and neither another connection nor a file is one."""
+    with contextlib.ExitStack() as closing:
+        echoes = [closing.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        for echo in echoes:
+            threading.Thread(target=answer, args=(echo,), daemon=True).start()
+        ports = [str(echo.getsockname()[1]) for echo in echoes]
+        faults = stage.faults(mode, at, when, peer=f"127.0.0.1:{ports[0]}")
+        faults.arm()
+        done = subprocess.run([sys.executable, "-c", EXCHANGE, *ports], cwd=stage.data, capture_output=True, text=True, timeout=20,
+                              env={"PATH": os.environ["PATH"], **faults.environment()})
+    assert (done.returncode, done.stdout.split(), faults.fired) == (0, heard, at), done.stderr
+    if mode == "list":
+        assert [point.call for point in faults.points()] == ["connect"] + ["send", "recv"] * 3
+        assert {point.file for point in faults.points()} == {"inet:127.0.0.1:" + ports[0]}
+
+
+def answer(listener):
+    with contextlib.suppress(OSError):
+        connection, _ = listener.accept()
+        while said := connection.recv(1):
+            connection.sendall(said.upper())
