@@ -76,6 +76,10 @@ class Row:
     def is_whole(self):
         return self.listed > 0 and self.run >= self.listed
 
+    def missed_many(self):
+        """Every point was struck at, and one in ten was not come to: it looks elsewhere than it says."""
+        return self.is_whole() and self.hit < 0.9 * self.listed
+
     def count(self, kind):
         """Points, not sentences."""
         return len({point for point, found, _ in self.findings if found == kind})

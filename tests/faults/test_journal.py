@@ -75,6 +75,14 @@ def test_every_sweep_gets_its_share_and_what_was_not_reached_is_shown(slow, tmp_
     assert rows["slow"].listed == 10 and rows["slow"].hit <= rows["slow"].run < 10
 
 
+@pytest.mark.parametrize("run, hit, is_seen", [(10, 10, False), (10, 9, False), (10, 8, True), (9, 5, False)])
+def test_a_whole_sweep_that_came_to_few_of_its_points_is_seen(run, hit, is_seen):
+    row = sweeps.Row("slow", 10)
+    for at in range(run):
+        row.take(("kill", "before", at), at < hit, [])
+    assert row.missed_many() == is_seen
+
+
 def test_a_line_that_was_cut_off_is_struck_at_again(slow, tmp_path):
     path = tmp_path / "journal"
     within(path, 30, ["slow"])
