@@ -156,7 +156,7 @@ class StoreIsFull(Driver):
         super().__init__(stage, on_postgresql=True)
 
     def points(self, lane):
-        return [(f"{pages} pages free", f"{held} s longer", held, pages) for pages in range(12) for held in (0, 8)]
+        return [(f"{pages} pages free", f"{held} s longer", held, pages) for pages in range(10) for held in (0, 8)]
 
     def move(self, lane, run):
         """To the small file system."""

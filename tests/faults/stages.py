@@ -169,9 +169,9 @@ class Stage:
 
 STAGES = {stage.name: stage for stage in (
     Stage("immediate", "u1", put(Password=SECOND)),
-    Stage("queued", "u2", queue),
-    Stage("scheduled", "u3", wait_for_schedule, due=True, ChangeFrequencyType="xdays", ChangeFrequencyDays=30),
-    Stage("own credentials", "u4", put(Password=SECOND), is_self=True, budget=2, auto=False, UseOwnCredentials=True),
+    Stage("queued", "u2", queue, prepare=link),
+    Stage("scheduled", "u3", wait_for_schedule, prepare=link, due=True, ChangeFrequencyType="xdays", ChangeFrequencyDays=30),
+    Stage("own credentials", "u4", put(Password=SECOND), prepare=link, is_self=True, budget=2, auto=False, UseOwnCredentials=True),
     Stage("key pair", "u5", put_keys),
     Stage("linked", "u6", put(Password=SECOND), prepare=link),
     Stage("check-in", "u7", check_in, prepare=request, ChangePasswordAfterAnyReleaseFlag=True),
@@ -181,12 +181,12 @@ STAGES = {stage.name: stage for stage in (
     Stage("controlroom", "u8", put_and_wait(Password=SECOND, UpdateSystem=False), prepare=follow, reaches=False, follower="controlroom"),
     Stage("root", "root", put(Password=SECOND), budget=1),
     Stage("functional account", "func2", put(Password=SECOND), prepare=neighbour, functional="func2", budget=1),
-    Stage("postgresql", "u1", put(Password=SECOND), target="postgresql"),
+    Stage("postgresql", "u1", put(Password=SECOND), prepare=link, target="postgresql"),
     Stage("asynchronous standby", "u1", put(Password=SECOND), target="asynchronous standby"),
-    Stage("mysql", "u1", put(Password=SECOND), target="mysql"),
-    Stage("ldap", "lax1", put(Password=SECOND), target="ldap", DistinguishedName=dn_of("lax1")),
-    Stage("activedirectory", "u1", put(Password=SECOND), target="activedirectory", budget=2),
-    Stage("activedirectory, old passwords refused", "u1", put(Password=SECOND), target="activedirectory, old passwords refused", budget=2),
+    Stage("mysql", "u1", put(Password=SECOND), prepare=link, target="mysql"),
+    Stage("ldap", "lax1", put(Password=SECOND), prepare=link, target="ldap", DistinguishedName=dn_of("lax1")),
+    Stage("activedirectory", "u1", put(Password=SECOND), prepare=link, target="activedirectory", budget=2),
+    Stage("activedirectory, old passwords refused", "u1", put(Password=SECOND), prepare=link, target="activedirectory, old passwords refused", budget=2),
 )}
 
 
@@ -257,6 +257,12 @@ class Lane:
             try:
                 self.templates[key] = (server.directory, *self._take_on(server.start(), stage), name)
                 server.stop()
+            except BaseException:
+                server.kill()
+                shutil.rmtree(server.directory)  # the next try begins anew
+                if name:
+                    self.postgresql.drop_database(name)
+                raise
             finally:
                 server.close()
         return self.templates[key]
@@ -435,7 +441,7 @@ class Run:
             findings.append(("lost", f"{what}: 204 was answered, and the old password is current"))
         if sum(version["standing"] == "current" for version in state["versions"]) != 1:
             findings.append(("lost", f"{what}: not one current version: {state['versions']}"))
-        if self.stage.name == "linked":
+        if not self.stage.follower:
             for made in ok(admin.own("GET", f"/managed-accounts/{self.account}/links"))["items"]:
                 if not ok(admin.own("POST", f"/links/{made['id']}/verify", {}))["equal"]:
                     findings.append(("lost", f"{what}: a linked value is not the account's password"))
