@@ -296,3 +296,18 @@ bool percent_decode(struct arena *a, struct str s, bool plus_is_space, struct st
     *ret = (struct str){text, n};
     return true;
 }
+
+bool text_is_fingerprint(struct str s)
+{
+    struct str rest = str_sub(s, 7, s.n);
+    if (!str_starts(s, S("SHA256:")) || rest.n != 43)
+        return false;
+    for (size_t i = 0; i < rest.n; i++) {
+        char c = rest.p[i];
+        bool is_base64 =
+            (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+        if (!is_base64)
+            return false;
+    }
+    return true;
+}

@@ -19,6 +19,7 @@ bool text_has_control(struct str s); /* any code point of category Cc */
 /* At most n printable ASCII characters of what a target said; everything else becomes '?'. */
 struct str text_printable(struct arena *a, struct str s, size_t n);
 bool text_is_hex(struct str s);
+bool text_is_fingerprint(struct str s); /* "SHA256:" and 43 characters of Base64, as `ssh-keygen -l` shows it */
 
 struct str base64_encode(struct arena *a, struct str bytes);
 bool base64_decode(struct arena *a, struct str text, struct str *ret); /* standard alphabet, padding optional */

@@ -4,7 +4,7 @@
 #include "base/secret_open.h"
 #include "base/text.h"
 
-enum { SECRETS_MAX = 256, TEXT_MAX = 200, PIECE_MIN = 8 };
+enum { SECRETS_MAX = 256, TEXT_MAX = 200, PIECE_MIN = 8, WORD_MIN = 4 };
 
 struct censor {
     struct arena *arena;
@@ -59,4 +59,22 @@ struct str censor_text(const struct censor *c, struct arena *a, struct str text)
         is_shown = str_find(text, secret) >= 0 || shows_a_piece(text, secret);
     }
     return is_shown ? S("(left out)") : text_printable(a, str_trim(text), TEXT_MAX);
+}
+
+bool censor_finds_whole(const struct censor *c, struct str text)
+{
+    bool is_found = c->is_full && text.n > 0;
+    for (size_t i = 0; i < c->n && !is_found; i++) {
+        struct str secret = secret_open(c->secrets[i]);
+        is_found = secret.n >= WORD_MIN && str_find(text, secret) >= 0;
+    }
+    return is_found;
+}
+
+bool censor_finds(const struct censor *c, struct str text)
+{
+    bool is_found = censor_finds_whole(c, text);
+    for (size_t i = 0; i < c->n && !is_found; i++)
+        is_found = shows_a_piece(text, secret_open(c->secrets[i]));
+    return is_found;
 }

@@ -14,3 +14,7 @@ DEFINE_AUTOFREE(censor)
 void censor_add(struct censor *c, const struct secret *s);
 /* At most 200 printable characters of the text; "(left out)" when any secret, or a line of one, stands in it. */
 struct str censor_text(const struct censor *c, struct arena *a, struct str text);
+/* Does a secret stand in it, or (not asked by _whole) a line of one? For words that machines read: a secret of fewer
+ * than 4 bytes may stand there by chance, and is not looked for. */
+bool censor_finds(const struct censor *c, struct str text);
+bool censor_finds_whole(const struct censor *c, struct str text);

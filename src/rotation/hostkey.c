@@ -1,6 +1,8 @@
 /* rotation/hostkey.c: the host keys of a managed system. */
 #include "rotation/hostkey.h"
 
+#include "base/text.h"
+
 enum { SEEN_KEYS_MAX = 8 };
 #define HOSTKEY_COLUMNS "id, system_id, type, sha256, state, seen_at, made_by"
 
@@ -89,22 +91,6 @@ result hostkey_saw(struct db *db, int64_t system_id, struct str type, struct str
     return forget_older(db, system_id, e);
 }
 
-/* "SHA256:" and 43 characters of Base64, as ssh-keygen -l shows it. */
-static bool is_fingerprint(struct str s)
-{
-    struct str rest = str_sub(s, 7, s.n);
-    if (!str_starts(s, S("SHA256:")) || rest.n != 43)
-        return false;
-    for (size_t i = 0; i < rest.n; i++) {
-        char c = rest.p[i];
-        bool is_base64 =
-            (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-        if (!is_base64)
-            return false;
-    }
-    return true;
-}
-
 static result get(struct db *db, struct arena *a, int64_t system_id, int64_t id, struct host_key_row *ret,
                   struct err *e)
 {
@@ -121,7 +107,7 @@ result hostkey_approve(struct db *db, struct arena *a, int64_t system_id, struct
                        int64_t by, int64_t now, struct host_key_row *ret, struct err *e)
 {
     struct rows r;
-    if (!is_fingerprint(sha256))
+    if (!text_is_fingerprint(sha256))
         return FAIL(e, INVALID, "sha256: must be SHA256: and 43 characters, as `ssh-keygen -lf` shows it");
     if (type.n == 0 || type.n > 64)
         return FAIL(e, INVALID, "type: is required");

@@ -34,35 +34,6 @@ struct line {
     int problem_lines;
 };
 
-static const struct field host_key_fields[] = {
-    TEXT("type", struct host_key, type, .max = 64),
-    TEXT("sha256", struct host_key, sha256, .max = 64),
-    FIELD_END,
-};
-static const struct field reply_fields[] = {
-    INT("id", struct line_reply, id, .required = true, .max = INT64_MAX),
-    FLAG("ok", struct line_reply, ok, .required = true),
-    TEXT("code", struct line_reply, code, .max = 64, .or_text = ""),
-    TEXT("text", struct line_reply, text, .max = 4096, .or_text = ""),
-    TEXT("connector", struct line_reply, connector, .max = 64),
-    INT("protocol", struct line_reply, protocol),
-    OBJECT("host_key", struct line_reply, host_key, struct host_key, host_key_fields),
-    FLAG("can_change", struct line_reply, can_change),
-    FLAG("can_compare", struct line_reply, can_compare),
-    FLAG("can_install_keys", struct line_reply, can_install_keys),
-    TEXT("scheme", struct line_reply, scheme, .max = 16, .or_text = ""),
-    TEXT("fence", struct line_reply, fence, .max = 16, .or_text = ""),
-    TEXT("fence_token", struct line_reply, fence_token, .max = 100, .or_text = ""),
-    INT("fence_s", struct line_reply, fence_s, .max = 86400),
-    TEXT("result", struct line_reply, result, .max = 32, .or_text = ""),
-    FLAG("match", struct line_reply, match),
-    FLAG("encrypted", struct line_reply, encrypted),
-    FLAG("guessed", struct line_reply, guessed),
-    TEXT("public_key", struct line_reply, public_key, .max = 16384),
-    SECRET("private_key", struct line_reply, private_key, .max = 16384),
-    FIELD_END,
-};
-
 static const struct {
     const char *word;
     enum code code;
@@ -164,23 +135,6 @@ static RESULT move(struct line *l, enum line_effect effect, int64_t deadline, st
     return SUCCESS;
 }
 
-static RESULT read_answer(struct line *l, struct arena *a, struct line_reply *ret, struct err *e)
-{
-    struct str text = buf_str(&l->reply);
-    struct line_reply reply = {0};
-    struct json j;
-    if (str_find_char(text, '\n') != (ptrdiff_t)text.n - 1)
-        return FAIL(e, INVALID, "more than one line");
-    json_init(&j, str_sub(text, 0, text.n - 1), 0, a);
-    TRY(fields_decode(reply_fields, &j, &reply, e));
-    TRY(json_end(&j, e));
-    if (reply.id != l->last_id)
-        return FAIL(e, INVALID, "the answer of another request");
-    reply.text = censor_text(l->censor, a, reply.text);
-    *ret = reply;
-    return SUCCESS;
-}
-
 /* A code that is not in the list says nothing about what the target has seen. */
 static result refusal(struct line *l, enum line_effect effect, const struct line_reply *reply, struct err *e)
 {
@@ -218,7 +172,7 @@ RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect eff
     result moved = move(l, effect, deadline, e);
     buf_clear(&l->request);
     TRY(moved);
-    bool is_read = is_ok(read_answer(l, a, ret, NULL));
+    bool is_read = is_ok(answer_read(buf_str(&l->reply), l->last_id, l->censor, a, ret, NULL));
     buf_clear(&l->reply);
     if (!is_read)
         return lost(l, effect, true, "the connector's answer is out of step", e);

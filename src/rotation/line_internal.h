@@ -1,6 +1,8 @@
-/* rotation/line_internal.h: between line.c (the exchange of lines) and line_calls.c (the typed calls). */
+/* rotation/line_internal.h: between line.c (the exchange of lines), line_answer.c (what an answer may say) and
+ * line_calls.c (the typed calls). */
 #pragma once
 
+#include "rotation/censor.h"
 #include "rotation/line.h"
 
 /* Every field that any answer has; what an answer leaves out is zero. */
@@ -11,6 +13,11 @@ struct line_reply {
     struct secret *private_key;
     struct host_key *host_key;
 };
+
+/* Take a line, with its end, as the answer to the request of this id. INVALID for what makes no sense, and for fields
+ * that the server keeps or shows (host_key, fence_token, scheme, public_key) which hold a secret of the censor's. */
+RESULT answer_read(struct str line, int64_t id, const struct censor *c, struct arena *a, struct line_reply *ret,
+                   struct err *e);
 
 /* Begin the next request; the writer stands inside its object. Valid until line_exchange. */
 struct json_writer line_begin(struct line *l, const char *op);

@@ -188,6 +188,11 @@ static void hex_and_percent(void **state)
     assert_false(hex_decode(a, S("0"), &got) || hex_decode(a, S("0g"), &got) || hex_decode(a, S("0x"), &got));
     assert_true(text_is_hex(S("09afAF")));
     assert_false(text_is_hex(S("")) || text_is_hex(S("0 ")));
+    assert_true(text_is_fingerprint(S("SHA256:uNiVztksCsDhcc0u9e8BrWXVUEmNQ5cpmYO3M7d3+/I")));
+    assert_false(text_is_fingerprint(S("SHA256:uNiVztksCsDhcc0u9e8BrWXVUEmNQ5cpmYO3M7d3bY")));
+    assert_false(text_is_fingerprint(S("SHA256:uNiVztksCsDhcc0u9e8BrWXVUEmNQ5cpmYO3M7d3bY=")));
+    assert_false(text_is_fingerprint(S("sha256:uNiVztksCsDhcc0u9e8BrWXVUEmNQ5cpmYO3M7d3bYI")) ||
+                 text_is_fingerprint(STR_ABSENT));
     assert_true(percent_decode(a, S("a%20b%2fc+%C3%a9"), false, &got));
     assert_text(got, "a b/c+é");
     assert_true(percent_decode(a, S("a+b%2B"), true, &got));

@@ -76,13 +76,19 @@ static result change(struct line *line, const char *account, struct err *e)
     return done;
 }
 
-static result login(struct line *line, const char *account, enum login_word *ret, struct err *e)
+static result login_with(struct line *line, const char *account, const char *password, enum login_word *ret,
+                         struct err *e)
 {
     struct arena *a = arena_new();
-    const struct login_secret secret = {.password = secret_new(a, "canary-Secret-1", 15)};
+    const struct login_secret secret = {.password = secret_new(a, password, strlen(password))};
     result done = line_login(line, (struct target_account){.name = str_of(account)}, &secret, ret, e);
     arena_free(a);
     return done;
+}
+
+static result login(struct line *line, const char *account, enum login_word *ret, struct err *e)
+{
+    return login_with(line, account, "canary-Secret-1", ret, e);
 }
 
 static int64_t peak_bytes(void)
@@ -121,9 +127,33 @@ static void expect_login_unreachable(const char *account)
     line_close(line);
 }
 
-static const char *const misdeeds[] = {"garbage",  "empty_line", "endless",    "huge_text",  "deep",
-                                       "half",     "wrong_id",   "twice",      "without_ok", "ok_is_text",
-                                       "odd_code", "late",       "only_noise", "mute",       "dies"};
+static const char *const misdeeds[] = {"garbage",
+                                       "empty_line",
+                                       "endless",
+                                       "huge_text",
+                                       "deep",
+                                       "half",
+                                       "wrong_id",
+                                       "twice",
+                                       "without_ok",
+                                       "ok_is_text",
+                                       "odd_code",
+                                       "late",
+                                       "only_noise",
+                                       "mute",
+                                       "dies",
+                                       "parks_in_token",
+                                       "parks_in_scheme",
+                                       "parks_in_type",
+                                       "parks_in_sha256",
+                                       "parks_in_key",
+                                       "odd_token",
+                                       "odd_scheme",
+                                       "odd_type",
+                                       "no_type",
+                                       "odd_sha256",
+                                       "odd_key",
+                                       "long_token"};
 enum { MISDEEDS = sizeof(misdeeds) / sizeof(misdeeds[0]) };
 
 static void change_is_uncertain_after_every_misdeed(void **state)
@@ -237,6 +267,29 @@ static void texts_are_printable_and_hold_no_secret(void **state)
     line_close(line);
 }
 
+static void fields_that_are_kept_hold_no_secret(void **state)
+{
+    static const struct {
+        const char *password, *came;
+    } rows[] = {
+        {"canary-Secret-1", "OK"},
+        {"1", "OK"},
+        {"SHA256", "OK"},
+        {"76380", "UNREACHABLE"},
+        {"uNiVztksCsDh", "UNREACHABLE"},
+        {"first line\nhcc0u9e8B\n", "UNREACHABLE"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct line *line = open_line(good);
+        struct err e = {0};
+        enum login_word word = LOGIN_LOCKED;
+        assert_string_equal(code_name(login_with(line, "good_fields", rows[i].password, &word, &e).code), rows[i].came);
+        assert_null(strstr(e.text, rows[i].password));
+        line_close(line);
+    }
+}
+
 static void too_long_a_request_is_refused_before_it_is_sent(void **state)
 {
     (void)state;
@@ -283,6 +336,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(noise_on_standard_error_stops_nobody, start, stop),
         cmocka_unit_test_setup_teardown(every_code_has_its_result, start, stop),
         cmocka_unit_test_setup_teardown(texts_are_printable_and_hold_no_secret, start, stop),
+        cmocka_unit_test_setup_teardown(fields_that_are_kept_hold_no_secret, start, stop),
         cmocka_unit_test_setup_teardown(too_long_a_request_is_refused_before_it_is_sent, start, stop),
         cmocka_unit_test(a_connector_that_starts_badly_opens_no_line),
     };

@@ -150,6 +150,37 @@ static void misbehave_with_sense(void)
         say("{\"id\":%" PRId64 ",\"ok\":false,\"code\":\"%.*s\"}\n", id, (int)strcspn(code + 16, "\""), code + 16);
 }
 
+#define KEY(type, sha256) "\"host_key\":{\"type\":\"" type "\",\"sha256\":\"" sha256 "\"}"
+#define GOOD_SHA256       "SHA256:uNiVztksCsDhcc0u9e8BrWXVUEmNQ5cpmYO3M7d3bYI"
+
+/* What the server would keep or show: with a secret, or of a form that none of them has. */
+static void misbehave_with_fields(void)
+{
+    static const struct {
+        const char *account, *fields;
+    } rows[] = {
+        {"parks_in_token", "\"fence\":\"session\",\"fence_token\":\"7 canary-Secret-1\""},
+        {"parks_in_scheme", "\"scheme\":\"canary-Secret-1\""},
+        {"parks_in_type", KEY("ssh-canary-Secret-1", GOOD_SHA256)},
+        {"parks_in_sha256", KEY("ssh-ed25519", "SHA256:canary-Secret-1AAAAAAAAAAAAAAAAAAAAAAAAAAAA")},
+        {"parks_in_key", "\"public_key\":\"ssh-ed25519 AAAA canary-Secret-1\""},
+        {"odd_token", "\"fence_token\":\"7\\n8\""},
+        {"odd_scheme", "\"scheme\":\"\\u00e9\""},
+        {"odd_type", KEY("ssh ed25519", GOOD_SHA256)},
+        {"no_type", "\"host_key\":{\"sha256\":\"" GOOD_SHA256 "\"}"},
+        {"odd_sha256", KEY("ssh-ed25519", "SHA256:short")},
+        {"odd_key", "\"public_key\":\"ssh-ed25519 AAAA\\u001b[31m\""},
+        {"good_fields",
+         KEY("ssh-ed25519", GOOD_SHA256) ",\"fence\":\"session\",\"fence_token\":\"17 1763800000000000\","
+                                         "\"scheme\":\"$y$\",\"public_key\":\"ssh-rsa AAAA me\""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (is_account(rows[i].account))
+            say("{\"id\":%" PRId64 ",\"ok\":true,\"result\":\"accepted\",%s}\n", id, rows[i].fields);
+    if (is_account("long_token"))
+        say("{\"id\":%" PRId64 ",\"ok\":true,\"fence_token\":\"%0101d\"}\n", id, 7);
+}
+
 static void greet(const char *folder)
 {
     bool is_wrong = strstr(folder, "/wrong_protocol/") != NULL;
@@ -176,6 +207,7 @@ int main(void)
         }
         misbehave_with_bytes();
         misbehave_with_sense();
+        misbehave_with_fields();
         if (is_account("half") || is_account("ends_later"))
             return 0;
     }
