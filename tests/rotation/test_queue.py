@@ -6,8 +6,8 @@ import time
 import pytest
 from conftest import Managed, take_on_host
 from cut_proxy import CutProxy
-from drifting import OPEN, SETUP, account_on, job_of, settled, state_of, told
-from store import Store
+from drifting import OPEN, SETUP, account_on, job_of, settled, state_of, told, versions
+from store import Store, rows_of
 from support import Server, ok, wait_for
 
 
@@ -59,6 +59,10 @@ def whole(admin, system):
 
 def states(admin, accounts):
     return [job_of(admin, account)["state"] for account in accounts]
+
+
+def standings(admin, account):
+    return [version["standing"] for _, version in sorted(versions(admin, account).items())]
 
 
 def health_of(admin, name):
@@ -223,9 +227,39 @@ def test_refusals_are_tried_again_as_configured(ps, strange, admin):
         assert job["state"] == "queued" and account.show()["ChangeState"] == 2
         wait = time.mktime(time.strptime(job["nextTryAt"][:19], "%Y-%m-%dT%H:%M:%S")) - time.mktime(time.strptime(job["createdAt"][:19], "%Y-%m-%dT%H:%M:%S"))
         assert 50 * 60 < wait < 70 * 60
+        assert standings(admin, account) == ["current", "pending"]
         ok(admin.own("POST", f"/jobs/{job['id']}/retry"))
         assert settled(admin, account)["state"] == "refused" and account.show()["ChangeState"] == 0
     assert account.password() == account.first and strange.has_password("u8", account.first)
+    assert standings(admin, account) == ["current", "retired"]  # kept, though the host has refused it twice
+
+
+def test_what_was_refused_stays_the_candidate_until_it_is_proved(ps, strange, admin):
+    account = taken_on(ps, admin, strange, ["u8"])[0]
+    with retries(admin, retryMinutes=60, retries=3):
+        with told(strange, "refuse"):
+            assert account.change({"Queue": True}).status_code == 204
+            wait_for(lambda: job_of(admin, account)["reason"])
+            assert standings(admin, account) == ["current", "pending"] and account.password() == account.first
+        ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
+        assert settled(admin, account)["state"] == "done"
+    kept = versions(admin, account)
+    assert [kept[number]["standing"] for number in sorted(kept)] == ["previous", "current"]
+    assert kept[max(kept)]["lastProved"] and strange.has_password("u8", account.password()) and account.password() != account.first
+
+
+def test_an_outcome_that_is_unknown_is_no_refusal(ps, strange, admin, server):
+    """With one try in all: a refusal would have been the end of it."""
+    account = taken_on(ps, admin, strange, ["u8"])[0]
+    with retries(admin, retryMinutes=60, retries=1):
+        with told(strange, "drift"):
+            assert account.change({"Queue": True}).status_code == 204
+            wait_for(lambda: job_of(admin, account)["state"] == "resolving", timeout=60)
+            assert standings(admin, account) == ["current", "pending"] and account.password() == account.first
+        job = settled(admin, account)
+    assert job["state"] == "done" and job["attempt"] > 1
+    assert rows_of(server, "SELECT refusals FROM jobs WHERE id = ?", [job["id"]]) == [(0,)]
+    assert len(versions(admin, account)) == 2 and strange.has_password("u8", account.password())  # the same candidate all along
 
 
 @contextlib.contextmanager
