@@ -5,14 +5,17 @@ from conftest import Managed, take_on_host
 from support import ok, wait_for
 
 OPEN = ("queued", "prepared", "applying", "verifying", "resolving")
-# Whatever is sent: the account gets what stands in /etc/drift, and no answer comes; with /etc/refuse it is refused.
+# Whatever is sent: the account gets what stands in /etc/drift, and no answer comes; with /etc/refuse it is refused;
+# it takes as long as stands in /etc/slow, and /etc/begun is there from then on.
 SETUP = r"""
 mv /usr/sbin/chpasswd /usr/sbin/chpasswd.real
 cat >/usr/sbin/chpasswd <<'PROGRAM'
 #!/bin/sh
 input=$(cat)
 if [ -z "$input" ]; then exec /usr/sbin/chpasswd.real "$@" </dev/null; fi
-if [ -e /etc/refuse ]; then echo 'chpasswd: cannot lock: refused by the test' >&2; exit 1; fi
+if [ -e /etc/refuse ]; then refuses=yes; fi
+if [ -e /etc/slow ]; then touch /etc/begun; sleep "$(cat /etc/slow)"; fi
+if [ "$refuses" ]; then echo 'chpasswd: cannot lock: refused by the test' >&2; exit 1; fi
 if [ -s /etc/drift ]; then /usr/sbin/chpasswd.real </etc/drift; fi
 if [ -e /etc/drift ]; then exec sleep 30; fi
 if [ -e /etc/late ]; then sleep 1; fi

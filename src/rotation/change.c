@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "rotation/engine.h"
 #include "rotation/link.h"
+#include "rotation/owed.h"
 #include "rotation/own.h"
 #include "rotation/synced.h"
 #include "rotation/turn.h"
@@ -156,7 +157,8 @@ static result store_only(struct db *db, struct arena *a, const struct keyring *k
     TRY(drop_queued(db, q, now, e));
     int64_t number;
     TRY(change_make_candidate(db, a, keys, q->wish, now, &number, e));
-    return turn_account(db, a, keys, q->account.id, number, TURN_STORED_ONLY, q->wish->by, now, e);
+    TRY(turn_account(db, a, keys, q->account.id, number, TURN_STORED_ONLY, q->wish->by, now, e));
+    return owed_paid(db, q->account.id, number, e);
 }
 
 /* The same PUT by the same user while its job is under way joins it. */

@@ -4,9 +4,10 @@
 #include "crypto/keyring.h"
 #include "rotation/version.h"
 
-/* Open the version, and owe the account a change. NOT_FOUND "Version not found". */
+#define GLASS "breakGlass" /* the trigger of the change that it costs */
+
+/* Open the version, and owe the account a change (owed.h). NOT_FOUND "Version not found". */
 RESULT glass_break(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
                    int64_t now, struct login_secret *ret, struct err *e);
-/* Queue what is owed, once the account is stable: no change under way, neither drift nor mismatch. On the clockwork. */
-RESULT glass_settle(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
-                    struct err *e);
+/* A change that waits does so until what was read has been of some use. */
+RESULT glass_put_off(struct db *db, int64_t account_id, int64_t broken_at, struct err *e);

@@ -3,6 +3,7 @@
 #include "rotation/attempt.h"
 #include "rotation/change.h"
 #include "rotation/follower.h"
+#include "rotation/owed.h"
 #include "rotation/version.h"
 #include "vault/auto_login.h"
 
@@ -126,6 +127,7 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
                             .is_queued = true,
                             .trigger = "unlink",
                             .by = by};
+    TRY(owed_add(db, l->account_id, w.trigger, now, e));
     result asked = change_ask(db, a, keys, &w, now, &job, &why);
     if (is_ok(asked))
         return SUCCESS;
@@ -133,7 +135,7 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
     if (asked.code == INVALID || attempt_has_word(&why, "link_broken")) {
         audit_note(db, "account.change.skipped", false, (struct audit_object){"account", l->account_id, STR_ABSENT},
                    l->account_id, str_of(why.text));
-        return SUCCESS;
+        return owed_forget(db, l->account_id, e);
     }
     *e = why;
     return asked;

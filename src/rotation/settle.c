@@ -7,6 +7,7 @@
 #include "crypto/random.h"
 #include "rotation/agent.h"
 #include "rotation/engine.h"
+#include "rotation/owed.h"
 #include "rotation/principal.h"
 #include "rotation/synced.h"
 
@@ -46,6 +47,7 @@ static result write_proved(struct db *db, void *argument, struct err *e)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
     TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, t->job.made_by, now,
                      e));
+    TRY(owed_paid(db, t->account.id, t->job.version, e));
     if (t->owes_login)
         TRY(budget_refund(db, t->account.id, e));
     TRY(synced_proved(db, t->arena, t->config->keys, &t->job, now, e));
@@ -108,6 +110,8 @@ static result write_ending(struct db *db, void *argument, struct err *e)
                    e));
     if (str_equal(str_of(x->state), S("drift")))
         TRY(turn_mark_lost(db, x->t->account.id, x->t->account.current_version, true, e));
+    if (str_equal(x->t->job.kind, S("change")))
+        TRY(owed_given_up(db, &x->t->job, e));
     return job_note(db, x->t->arena, &x->t->job, x->state, x->success, x->reason, now, e);
 }
 

@@ -3,6 +3,7 @@
 
 #include "accounts/schedule.h"
 #include "audit/audit.h"
+#include "rotation/owed.h"
 
 enum { SLICE = 100 };
 
@@ -79,6 +80,7 @@ result synced_add(struct db *db, struct arena *a, int64_t parent_id, int64_t sub
             "next_change_at = 0 WHERE id = $1",
             P_INT(subscriber_id), P_INT(parent_id)),
         e));
+    TRY(owed_hand_over(db, a, subscriber_id, now, e));
     audit_note(db, "account.sync", true, object_of(a, &subscriber), subscriber_id,
                arena_printf(a, "takes the password of account %" PRId64, parent_id));
     return SUCCESS;

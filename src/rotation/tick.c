@@ -6,7 +6,7 @@
 #include "rotation/agent.h"
 #include "rotation/clockwork.h"
 #include "rotation/engine.h"
-#include "rotation/glass.h"
+#include "rotation/owed.h"
 #include "rotation/rotation.h"
 #include "rotation/synced.h"
 
@@ -31,8 +31,8 @@ static const char *why_skipped(const struct clockwork *clockwork, int64_t due_at
     return clockwork_has_skipped(clockwork, due_at) ? "its date was passed by a jump of the clock" : NULL;
 }
 
-static result fire_schedule(struct db *db, struct arena *a, const struct keyring *keys,
-                            const struct clockwork *clockwork, int64_t now, bool *ret_made, struct err *e)
+static result fire_schedule(struct db *db, struct arena *a, const struct clockwork *clockwork, int64_t now,
+                            struct err *e)
 {
     struct rows r;
     TRY(db_query(db, a,
@@ -48,20 +48,19 @@ static result fire_schedule(struct db *db, struct arena *a, const struct keyring
             audit_note(db, "account.change.skipped", false, (struct audit_object){"account", id, STR_ABSENT}, id,
                        str_of(why));
         else
-            TRY(change_start(db, a, keys, id, "schedule", now, ret_made, e));
+            TRY(owed_add(db, id, "schedule", now, e));
         TRY(next_date(db, a, id, now, e));
     }
     return SUCCESS;
 }
 
-static result settle_requests(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
-                              struct err *e)
+static result settle_requests(struct db *db, struct arena *a, int64_t now, struct err *e)
 {
     int64_t *accounts;
     size_t n;
     TRY(request_settle(db, a, now, &accounts, &n, e));
     for (size_t i = 0; i < n; i++)
-        TRY(change_start(db, a, keys, accounts[i], "release", now, ret_made, e));
+        TRY(owed_add(db, accounts[i], "release", now, e));
     return SUCCESS;
 }
 
@@ -108,9 +107,9 @@ result rotation_tick(struct db *db, struct arena *a, const struct keyring *keys,
     if (clockwork->has_gone_back)
         TRY(mend_times(db, a, now, e));
     if (keyring_is_open(keys)) {
-        TRY(fire_schedule(db, a, keys, clockwork, now, ret_made_jobs, e));
-        TRY(settle_requests(db, a, keys, now, ret_made_jobs, e));
-        TRY(glass_settle(db, a, keys, now, ret_made_jobs, e));
+        TRY(fire_schedule(db, a, clockwork, now, e));
+        TRY(settle_requests(db, a, now, e));
+        TRY(owed_start(db, a, keys, now, ret_made_jobs, e));
         TRY(synced_catch_up(db, a, keys, now, ret_made_jobs, e));
         TRY(agent_tick(db, a, now, ret_made_jobs, e));
     }

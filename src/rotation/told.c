@@ -4,6 +4,7 @@
 #include "audit/audit.h"
 #include "rotation/change.h"
 #include "rotation/engine.h"
+#include "rotation/owed.h"
 #include "rotation/turn.h"
 
 enum { COMPARED_MAX = 32 };
@@ -223,6 +224,7 @@ result told_abandon(struct db *db, struct arena *a, const struct job *j, struct 
                    P_INT(j->account_id), P_INT(j->version)),
                e));
     TRY(turn_mark_unverified(db, j->account_id, e));
+    TRY(owed_given_up(db, j, e));
     TRY(job_tell_settled(db, j, e));
     return job_note(db, a, j, "abandoned", true, reason, now, e);
 }

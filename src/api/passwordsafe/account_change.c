@@ -2,6 +2,7 @@
 #include "api/passwordsafe/face.h"
 #include "rotation/change.h"
 #include "rotation/link.h"
+#include "rotation/owed.h"
 #include "rotation/rotation.h"
 
 enum { SWITCHES = 10 };
@@ -275,6 +276,7 @@ static result drop_own_change(struct call *c, const struct managed_account *befo
     bool was_dropped;
     if (m->auto_management || !before->auto_management)
         return SUCCESS;
+    TRY(owed_forget_unmanaged(c->db, m->id, e));
     TRY(job_open_change(c->db, c->arena, m->id, &open, e));
     if (!open.id || open.parent_version || str_equal(open.trigger, S("caller")) || !str_equal(open.state, S("queued")))
         return SUCCESS;
