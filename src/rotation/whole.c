@@ -183,7 +183,7 @@ static result stop(struct db *db, struct arena *a, int64_t parent_id, struct str
 /* ---- what becomes of the others ---- */
 
 struct standing {
-    int64_t unknown, refusals, held, trying, others, done;
+    int64_t unknown, refusals, held, trying, others, open, done; /* others, open, done: but the functional account */
 };
 
 static result count(struct db *db, struct arena *a, int64_t parent_id, struct standing *ret, struct err *e)
@@ -195,8 +195,10 @@ static result count(struct db *db, struct arena *a, int64_t parent_id, struct st
             "CASE WHEN state = 'refused' THEN 1 ELSE 0 END) AS "
             "bigint), SUM(CASE WHEN is_open = 1 AND is_held = 1 AND turns_functional = 0 THEN 1 ELSE 0 END), SUM(CASE "
             "WHEN is_open = 1 AND is_held = 0 AND refusals = 0 THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 "
-            "THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 AND success = 1 THEN 1 ELSE 0 END) FROM jobs "
-            "WHERE parent_id = $1",
+            "AND state <> 'dropped' THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 AND is_open = 1 THEN 1 ELSE "
+            "0 "
+            "END), SUM(CASE WHEN turns_functional = 0 AND success = 1 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = "
+            "$1",
             P_INT(parent_id)),
         &r, e));
     *ret = (struct standing){.unknown = row_int(&r, 0, 0),
@@ -204,7 +206,8 @@ static result count(struct db *db, struct arena *a, int64_t parent_id, struct st
                              .held = row_int(&r, 0, 2),
                              .trying = row_int(&r, 0, 3),
                              .others = row_int(&r, 0, 4),
-                             .done = row_int(&r, 0, 5)};
+                             .open = row_int(&r, 0, 5),
+                             .done = row_int(&r, 0, 6)};
     return SUCCESS;
 }
 
@@ -267,5 +270,7 @@ result whole_child_moved(struct db *db, int64_t parent_id, int64_t now, struct e
         return stop(db, a, parent_id, S("what became of one account is not known"), now, e);
     if (s.refusals >= REFUSALS_MAX)
         return stop(db, a, parent_id, S("three changes were refused"), now, e);
+    if (s.others > 0 && s.open == 0 && s.done == 0)
+        return stop(db, a, parent_id, S("no other change succeeded"), now, e);
     return s.held && !s.trying ? let_go_one(db, parent_id, e) : let_go_last(db, parent_id, &s, e);
 }

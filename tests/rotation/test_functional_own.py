@@ -136,6 +136,41 @@ def test_of_a_whole_system_it_goes_last(ps, admin, fresh):
     assert all(fresh.has_password(account.name, account.password()) for account in (own, *others))
 
 
+def test_of_a_whole_system_it_does_not_wait_for_one_that_was_dropped(ps, admin, fresh):
+    own, other = taken_on(ps, admin, fresh)
+    ok(admin.own("PUT", "/engine", {"stopped": True, "reason": "the order of things"}))
+    assert ps.post(f"/ManagedSystems/{own.system_id}/ManagedAccounts/Credentials/Change").status_code == 204
+    assert other.put({"Password": other.first, "UpdateSystem": False}).status_code == 204
+    ok(admin.own("PUT", "/engine", {"stopped": False}))
+    idle(admin, own.system_id)
+    assert job_of(admin, other)["state"] == "dropped" and job_of(admin, own)["state"] == "done" and fresh.has_password("func", own.password())
+
+
+def refused_for_good(admin, account):
+    job = job_of(admin, account)
+    admin.own("POST", f"/jobs/{job['id']}/retry")
+    return job["state"] == "refused"
+
+
+@pytest.mark.parametrize("retries", [1, 2])
+def test_of_a_whole_system_it_is_not_the_only_one(ps, admin, fresh, retries):
+    """The other one was refused for good: whatever is wrong there, the functional account's own password is not the one to find out with."""
+    own, other = taken_on(ps, admin, fresh)
+    rules = ok(admin.own("GET", "/engine"))
+    ok(admin.own("PUT", "/engine", {"retries": retries, "retryMinutes": 1}))
+    try:
+        with told(fresh, "refuse"):
+            assert ps.post(f"/ManagedSystems/{own.system_id}/ManagedAccounts/Credentials/Change").status_code == 204
+            wait_for(lambda: refused_for_good(admin, other), timeout=60)
+        idle(admin, own.system_id)
+    finally:
+        ok(admin.own("PUT", "/engine", {"retries": rules["retries"], "retryMinutes": rules["retryMinutes"]}))
+    job = job_of(admin, own)
+    assert (job["state"], job["reason"]) == ("dropped", "no other change succeeded") and fresh.has_password("func", own.first)
+    whole = ok(admin.own("GET", f"/jobs?kind=system&systemId={own.system_id}"))["items"][0]
+    assert whole["state"] == "dropped" and whole["reason"] == "no other change succeeded"
+
+
 def test_it_goes_between_the_others_of_a_whole_system(ps, admin, fresh):
     own, *others = taken_on(ps, admin, fresh, others=("u1", "u2", "u3", "u4"))
     failed = fresh.failed_logins("func")
