@@ -231,11 +231,12 @@ static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
     db_snapshot_end(t->db);
     TRY(r);
     int64_t since = t->job.put_off_since ? t->job.put_off_since : now;
+    read_at = read_at > now ? now : read_at; /* a clock that was ahead has written it */
     if (read_at + quiet <= now || now - since >= QUIET_AT_MOST)
         return SUCCESS;
     *ret_wait = true;
     t->job.put_off_since = since;
-    t->job.next_try_at = read_at + quiet;
+    t->job.next_try_at = read_at + quiet < since + QUIET_AT_MOST ? read_at + quiet : since + QUIET_AT_MOST;
     return attempt_write(t, put_off, e);
 }
 

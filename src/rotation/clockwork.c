@@ -10,6 +10,13 @@
 #define HELD_FOR  (1 * HOURS)
 #define MENDS_FOR (1 * MINUTES)
 
+/* Who stood here before, or wrote a time meanwhile, may have had another clock. */
+static void begin(struct clockwork *c, int64_t since_boot)
+{
+    c->has_gone_back = true;
+    c->back_at = since_boot;
+}
+
 static int64_t believe(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
     c->is_set = true;
@@ -20,8 +27,7 @@ static int64_t believe(struct clockwork *c, int64_t wall, int64_t since_boot)
 
 static int64_t gone_back(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
-    c->has_gone_back = true;
-    c->back_at = since_boot;
+    begin(c, since_boot);
     c->held_since = 0;
     if (wall < c->to)
         c->from = c->to = 0;
@@ -47,13 +53,6 @@ static int64_t jumped_ahead(struct clockwork *c, int64_t wall, int64_t expected,
     return believe(c, wall, since_boot);
 }
 
-/* Who stood here before may have had another clock. */
-static void begin(struct clockwork *c, int64_t since_boot)
-{
-    c->has_gone_back = true;
-    c->back_at = since_boot;
-}
-
 int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
     if (!c->is_set) {
@@ -65,8 +64,10 @@ int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
         return jumped_ahead(c, wall, expected, since_boot);
     if (wall < expected - JUMP)
         return gone_back(c, wall, since_boot);
-    if (c->held_since)
+    if (c->held_since) {
         log_warning("the clock is right again");
+        begin(c, since_boot);
+    }
     c->held_since = 0;
     return believe(c, wall, since_boot);
 }

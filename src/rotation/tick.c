@@ -77,6 +77,21 @@ static result settle_parents(struct db *db, struct arena *a, int64_t now, struct
         &r, e);
 }
 
+/* An account that turned while the clock was ahead: it did so just now, and its date follows from that. */
+static result mend_dates(struct db *db, struct arena *a, int64_t now, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a,
+                 SQL("UPDATE managed_accounts SET last_change_at = $1 WHERE id IN (SELECT m.id FROM managed_accounts m "
+                     "WHERE m.next_change_at > $1 AND m.last_change_at > $1 AND m.deleted_at = 0 ORDER BY "
+                     "m.next_change_at, m.id LIMIT $2) RETURNING id",
+                     P_INT(now), P_INT(SLICE)),
+                 &r, e));
+    for (size_t i = 0; i < r.n; i++)
+        TRY(next_date(db, a, row_int(&r, i, 0), now, e));
+    return SUCCESS;
+}
+
 /* Times that a clock which was ahead has written, and that would now be waited for. A lease lasts half a minute, and no
  * wait of a job more than twice the one between retries, or an hour. */
 static result mend_times(struct db *db, struct arena *a, int64_t now, struct err *e)
@@ -93,6 +108,8 @@ static result mend_times(struct db *db, struct arena *a, int64_t now, struct err
                    P_INT(now), P_INT(now + MINUTES), P_INT(now + (wait > HOURS ? wait : HOURS))),
                e));
     TRY(db_run(db, SQL("UPDATE login_budgets SET window_at = $1 WHERE window_at > $1", P_INT(now)), e));
+    TRY(db_run(db, SQL("UPDATE managed_accounts SET owed_at = $1 WHERE owed_at > 0 AND owed_at > $1", P_INT(now)), e));
+    TRY(mend_dates(db, a, now, e));
     return db_run(db,
                   SQL("UPDATE managed_accounts SET next_test_at = 0 WHERE check_password = 1 AND next_test_at > $1",
                       P_INT(now + 2 * DAYS)),

@@ -202,6 +202,32 @@ def test_a_job_that_waits_is_not_put_off_by_a_clock_that_goes_back(tmp_path, shi
         server.close()
 
 
+def test_what_a_clock_ahead_has_written_is_mended(tmp_path, shim, host):
+    """Turned, and read, while the clock was a month ahead: neither the next date nor the quiet time lies in that future."""
+    server = ShiftedServer(str(tmp_path), shim, options=["--quiet", str(QUIET_S)])
+    try:
+        server.start()
+        ps = server.passwordsafe()
+        turned = fresh(ps, host, "s1", take_on_host(ps, host), ChangeFrequencyType="xdays", ChangeFrequencyDays=10)
+        read = fresh(ps, host, "s2", turned.system_id)
+        wait_for(lambda: not ok(server.controlroom().own("GET", "/jobs?state=open"))["items"], timeout=60)
+        server.jump(30 * DAY_S)
+        turned.ps = read.ps = server.passwordsafe()
+        ask(turned.ps, read)
+        assert turned.put({}).status_code == 204
+        server.jump(0)
+        wait_for(lambda: next_change(server, turned.id) - store_now(server) < 11 * DAY_S * 1e6, timeout=15)
+        if server.store:
+            return  # the store's clock was right all the time
+        assert rows_of(server, "SELECT last_change_at FROM managed_accounts WHERE id = ?", (turned.id,))[0][0] <= store_now(server)
+        read.ps = server.passwordsafe()
+        assert read.change({"Queue": True}).status_code == 204
+        wait_for(lambda: rows_of(server, "SELECT reason_code FROM jobs WHERE account_id = ? AND kind = 'change'", (read.id,)) == [("quiet",)], timeout=20)
+        assert rows_of(server, "SELECT next_try_at FROM jobs WHERE account_id = ? AND kind = 'change'", (read.id,))[0][0] - store_now(server) <= QUIET_S * 1e6
+    finally:
+        server.close()
+
+
 # -- after a release, and quiet
 
 

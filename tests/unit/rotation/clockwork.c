@@ -210,6 +210,22 @@ static void test_backwards_is_believed_at_once(void **state)
     expect_belief(&h);
 }
 
+/* Whoever did not ask the clockwork has written times of the jump meanwhile. */
+static void test_a_jump_that_is_put_right_leaves_times_to_be_mended(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    (void)pass_seconds(&h, 100);
+    h.c.has_gone_back = false;
+    h.wall += 30 * DAYS;
+    assert_int_equal(pass(&h, SECONDS), h.wall - 30 * DAYS);
+    assert_false(h.c.has_gone_back);
+    h.wall -= 30 * DAYS;
+    expect_belief(&h);
+    assert_true(h.c.has_gone_back);
+    assert_int_equal(h.c.back_at, h.boot);
+}
+
 static void test_times_are_mended_for_a_minute(void **state)
 {
     (void)state;
@@ -239,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_a_jump_that_stays),
         cmocka_unit_test(test_two_jumps_are_one),
         cmocka_unit_test(test_backwards_is_believed_at_once),
+        cmocka_unit_test(test_a_jump_that_is_put_right_leaves_times_to_be_mended),
         cmocka_unit_test(test_times_are_mended_for_a_minute),
         cmocka_unit_test(test_a_restart_makes_nobody_believe_a_jump),
         cmocka_unit_test(test_a_clock_put_right_between_two_starts_is_believed),
