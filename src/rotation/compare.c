@@ -3,6 +3,7 @@
 #include "rotation/attempt.h"
 
 #include "audit/audit.h"
+#include "rotation/synced.h"
 
 enum { VERSIONS_MAX = 32, LOGINS_MAX = 2 };
 
@@ -73,6 +74,18 @@ static result find_live(struct attempt *t, const struct candidates *c, size_t *r
     return SUCCESS;
 }
 
+/* Of a synced account and its parent one may have lost more than the other: they are to be equal again. */
+static result keep_in_step(struct db *db, struct attempt *t, int64_t now, struct err *e)
+{
+    struct managed_account m;
+    bool is_equal, is_made;
+    TRY(account_get(db, t->arena, t->account.id, now, &m, e));
+    if (!m.parent_account_id)
+        return synced_proved(db, t->arena, t->config->keys, &t->job, now, e);
+    TRY(synced_is_equal(db, t->arena, t->config->keys, &m, now, &is_equal, e));
+    return is_equal ? SUCCESS : synced_again(db, t->arena, t->config->keys, &m, "mismatch", now, &is_made, e);
+}
+
 static result write_adopted(struct db *db, void *argument, struct err *e)
 {
     struct attempt *t = argument;
@@ -83,6 +96,7 @@ static result write_adopted(struct db *db, void *argument, struct err *e)
     TRY(turn_account(db, t->arena, t->config->keys, t->account.id, t->job.version, t->proved_how, 0, now, e));
     audit_note(db, "account.adopt", true, (struct audit_object){"account", t->account.id, t->account.name},
                t->account.id, text);
+    TRY(keep_in_step(db, t, now, e));
     return job_note(db, t->arena, &t->job, "done", true, text, now, e);
 }
 

@@ -310,3 +310,17 @@ result synced_again(struct db *db, struct arena *a, const struct keyring *keys,
                e));
     return follow(db, a, &f, subscriber, ret_made, e);
 }
+
+result synced_is_equal(struct db *db, struct arena *a, const struct keyring *keys,
+                       const struct managed_account *subscriber, int64_t now, bool *ret, struct err *e)
+{
+    struct managed_account parent;
+    struct login_secret own = {0}, parents = {0};
+    TRY(account_get(db, a, subscriber->parent_account_id, now, &parent, e));
+    if (subscriber->current_version)
+        TRY(version_open(db, a, keys, subscriber->id, subscriber->current_version, &own, e));
+    if (parent.current_version)
+        TRY(version_open(db, a, keys, parent.id, parent.current_version, &parents, e));
+    *ret = own.password && parents.password && secret_equal(own.password, parents.password);
+    return SUCCESS;
+}

@@ -29,5 +29,9 @@ RESULT synced_again(struct db *db, struct arena *a, const struct keyring *keys,
                     const struct managed_account *subscriber, const char *trigger, int64_t now, bool *ret_made,
                     struct err *e);
 
+/* Has the subscriber the password that is its parent's now? */
+RESULT synced_is_equal(struct db *db, struct arena *a, const struct keyring *keys,
+                       const struct managed_account *subscriber, int64_t now, bool *ret, struct err *e);
+
 /* INVALID when the account is a subscriber: what a caller is told who wants to change it. */
 RESULT synced_refuse(const struct managed_account *account, struct err *e);

@@ -2,6 +2,7 @@
 import time
 
 import pytest
+from audits import audit_of
 from clock_fixtures import jobs_of, set_due, set_test_due, store_now
 from conftest import Managed, take_on_host
 from ssh_host import SshHost
@@ -282,3 +283,37 @@ def test_who_goes_his_own_way_keeps_what_he_has(server, ps, family):
     assert family.near.password() == shared == family.far.password(), "what waited was dropped"
     assert family.near.put({"Password": "My-own-1!"}).status_code == 204
     assert store_now(server) and family.parent.password() != "My-own-1!"
+
+
+# -- a store that has lost something
+
+
+def test_they_are_equal_again_after_the_parent_was_found_ahead(server, ps, admin, family, host):
+    """The store has lost the parent's last turn: its candidate, put back, is what the host has."""
+    assert family.parent.put({"Password": "Both-2!xyz"}).status_code == 204
+    wait_for(lambda: in_step(admin, family.near) and in_step(admin, family.far), timeout=40)
+    assert family.parent.put({"Password": "Lost-3!xyz", "UpdateSystem": False}).status_code == 204
+    host.set_password("u1", "Lost-3!xyz")
+    with Store(server) as db:
+        db.execute("UPDATE managed_accounts SET current_version = 2, state = 'proved' WHERE id = ?", (family.parent.id,))
+        db.execute("UPDATE versions SET standing = CASE WHEN number = 2 THEN 'current' ELSE 'pending' END WHERE account_id = ? AND number > 1", (family.parent.id,))
+    audit_of(server, family.parent)
+    wait_for(lambda: family.parent.password() == "Lost-3!xyz", timeout=40)
+    for account in (family.near, family.far):
+        wait_for(lambda: account.password() == "Lost-3!xyz" and in_step(admin, account), timeout=40)
+        assert account.host.has_password(account.name, "Lost-3!xyz")
+
+
+def test_they_are_equal_again_after_a_subscriber_was_found_elsewhere(server, ps, admin, host, system):
+    parent, near = make(ps, host, "u4", system), make(ps, host, "u5", system)
+    assert near.put({"Password": "Its-own-2!xyz", "UpdateSystem": False}).status_code == 204
+    sync(ps, parent, near)
+    assert parent.put({"Password": "Both-2!xyz"}).status_code == 204
+    wait_for(lambda: in_step(admin, near) and near.password() == "Both-2!xyz", timeout=40)
+    host.set_password("u5", "Its-own-2!xyz")
+    audit_of(server, near)
+    wait_for(lambda: [state for state, in rows_of(server, "SELECT state FROM jobs WHERE kind = 'audit' AND account_id = ?", (near.id,))] == ["done"], timeout=40)
+    wait_for(lambda: jobs_of(server, near.id)[-1] == ("mismatch", "done"), timeout=40)
+    assert near.password() == "Both-2!xyz" and host.has_password("u5", "Both-2!xyz")
+    for account in (parent, near):
+        ok(ps.delete(f"/ManagedAccounts/{account.id}"))
