@@ -91,6 +91,26 @@ void audit_note(struct db *db, const char *what, bool is_success, struct audit_o
     *next_record(a) = r;
 }
 
+size_t audit_noted(struct db *db)
+{
+    const struct audit *a = db_attachment(db);
+    return a ? a->n : 0;
+}
+
+static void cut_to(struct audit *a, size_t to)
+{
+    if (to > a->n)
+        die("audit: cut back to %zu records of %zu", to, a->n);
+    a->n = to;
+}
+
+void audit_forget_since(struct db *db, size_t noted)
+{
+    struct audit *a = db_attachment(db);
+    if (a)
+        cut_to(a, noted);
+}
+
 /* ---- what the writer calls ---- */
 
 static size_t mark(struct db *db, void *context)
@@ -104,10 +124,7 @@ static size_t mark(struct db *db, void *context)
 static void cut(struct db *db, size_t to, void *context)
 {
     (void)db;
-    struct audit *a = context;
-    if (to > a->n)
-        die("audit: cut back to %zu records of %zu", to, a->n);
-    a->n = to;
+    cut_to(context, to);
 }
 
 result audit_before_commit(struct db *db, void *context, struct err *e)

@@ -54,6 +54,9 @@ void audit_act_as_server(struct db *db); /* under its user's name, "keyturn": wh
  * other connection this stops the process. */
 void audit_note(struct db *db, const char *what, bool is_success, struct audit_object object, int64_t account_id,
                 struct str detail);
+/* How much was noted so far; and forget what was noted since, for that part of the transaction was rolled back. */
+size_t audit_noted(struct db *db);
+void audit_forget_since(struct db *db, size_t noted);
 
 /* A refusal without a caller, without waiting: at most 100 rows a second, per (address, user, reason) and minute one
  * row with its count, the rest one counted row. Counts in memory (1,000 of them; then only how many); audit_flush

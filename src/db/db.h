@@ -103,9 +103,9 @@ RESULT db_begin(struct db *db, struct err *e);
 RESULT db_begin_in_turn(struct db *db, bool *ret_is_turn, struct err *e);
 RESULT db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db);                   /* fine when nothing is open */
-RESULT db_savepoint(struct db *db, struct err *e); /* one level */
+RESULT db_savepoint(struct db *db, struct err *e); /* also inside another one */
 RESULT db_release(struct db *db, struct err *e);
-RESULT db_rollback_to(struct db *db, struct err *e); /* to the savepoint, and release it */
+RESULT db_rollback_to(struct db *db, struct err *e); /* to the innermost savepoint, and release it */
 /* False once the store has rolled back the whole transaction by itself (a full disk, a collision, a lost connection):
  * nothing of the group stands, except perhaps where db_is_in_doubt. */
 bool db_is_in_transaction(const struct db *db);

@@ -2,6 +2,7 @@
 #include "rotation/owed.h"
 
 #include "audit/audit.h"
+#include "rotation/alone.h"
 #include "rotation/change.h"
 #include "rotation/glass.h"
 
@@ -72,21 +73,29 @@ result owed_hand_over(struct db *db, struct arena *a, int64_t account_id, int64_
 
 /* ---- on the clockwork ---- */
 
-static result start_one(struct db *db, struct arena *a, const struct keyring *keys, const struct rows *r, size_t i,
-                        int64_t now, bool *ret_made, struct err *e)
+struct debt {
+    struct arena *a;
+    const struct keyring *keys;
+    int64_t account_id, at, now;
+    struct str trigger, account_name;
+    bool is_managed, is_made;
+};
+
+static result start_one(struct db *db, void *argument, struct err *e)
 {
-    int64_t id = row_int(r, i, 0);
-    bool is_glass = str_equal(row_text(r, i, 1), S(GLASS)), is_made = false;
-    if (is_glass && !row_flag(r, i, 3)) {
-        audit_note(db, "account.change.skipped", false, (struct audit_object){"account", id, row_text(r, i, 4)}, id,
+    struct debt *d = argument;
+    bool is_glass = str_equal(d->trigger, S(GLASS));
+    d->is_made = false;
+    if (is_glass && !d->is_managed) {
+        audit_note(db, "account.change.skipped", false,
+                   (struct audit_object){"account", d->account_id, d->account_name}, d->account_id,
                    S("break-glass: AutoManagementFlag is false; change it by hand"));
-        return owed_forget(db, id, e);
+        return owed_forget(db, d->account_id, e);
     }
-    TRY(change_start(db, a, keys, id, arena_cstr(a, row_text(r, i, 1)), now, &is_made, e));
-    if (!is_made)
-        return owed_forget(db, id, e); /* it cannot be changed at all; that was noted */
-    *ret_made = true;
-    return is_glass ? glass_put_off(db, id, row_int(r, i, 2), e) : SUCCESS;
+    TRY(change_start(db, d->a, d->keys, d->account_id, arena_cstr(d->a, d->trigger), d->now, &d->is_made, e));
+    if (!d->is_made)
+        return owed_forget(db, d->account_id, e); /* it cannot be changed at all; that was noted */
+    return is_glass ? glass_put_off(db, d->account_id, d->at, e) : SUCCESS;
 }
 
 result owed_start(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
@@ -100,7 +109,20 @@ result owed_start(struct db *db, struct arena *a, const struct keyring *keys, in
                      "'change' AND j.is_open = 1) ORDER BY m.owed_at, m.id LIMIT $1",
                      P_INT(SLICE)),
                  &r, e));
-    for (size_t i = 0; i < r.n; i++)
-        TRY(start_one(db, a, keys, &r, i, now, ret_made, e));
+    for (size_t i = 0; i < r.n; i++) {
+        const char *why;
+        struct debt d = {.a = a,
+                         .keys = keys,
+                         .account_id = row_int(&r, i, 0),
+                         .at = row_int(&r, i, 2),
+                         .now = now,
+                         .trigger = row_text(&r, i, 1),
+                         .account_name = row_text(&r, i, 4),
+                         .is_managed = row_flag(&r, i, 3)};
+        TRY(alone_run(db, a, &(struct alone){start_one, &d, "what is owed", d.account_id}, &why, e));
+        if (why)
+            TRY(owed_forget(db, d.account_id, e));
+        *ret_made = *ret_made || (d.is_made && !why);
+    }
     return SUCCESS;
 }

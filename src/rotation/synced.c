@@ -3,6 +3,7 @@
 
 #include "accounts/schedule.h"
 #include "audit/audit.h"
+#include "rotation/alone.h"
 #include "rotation/owed.h"
 
 enum { SLICE = 100 };
@@ -257,6 +258,27 @@ result synced_proved(struct db *db, struct arena *a, const struct keyring *keys,
     return follow_all(db, a, &f, e);
 }
 
+struct late {
+    struct arena *a;
+    const struct keyring *keys;
+    int64_t account_id, now;
+    bool is_made;
+};
+
+static result catch_up_one(struct db *db, void *argument, struct err *e)
+{
+    struct late *l = argument;
+    struct managed_account m;
+    TRY(account_get(db, l->a, l->account_id, l->now, &m, e));
+    struct following f = {.keys = l->keys,
+                          .parent_id = m.parent_account_id,
+                          .version = m.sync_wanted,
+                          .now = l->now,
+                          .trigger = S("schedule")};
+    TRY(load_password(db, l->a, &f, e));
+    return follow(db, l->a, &f, &m, &l->is_made, e);
+}
+
 result synced_catch_up(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
                        struct err *e)
 {
@@ -268,17 +290,13 @@ result synced_catch_up(struct db *db, struct arena *a, const struct keyring *key
                      P_INT(SLICE)),
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
-        struct managed_account m;
-        bool is_made;
-        TRY(account_get(db, a, row_int(&r, i, 0), now, &m, e));
-        struct following f = {.keys = keys,
-                              .parent_id = m.parent_account_id,
-                              .version = m.sync_wanted,
-                              .now = now,
-                              .trigger = S("schedule")};
-        TRY(load_password(db, a, &f, e));
-        TRY(follow(db, a, &f, &m, &is_made, e));
-        *ret_made = *ret_made || is_made;
+        const char *why;
+        struct late l = {.a = a, .keys = keys, .account_id = row_int(&r, i, 0), .now = now};
+        TRY(alone_run(db, a, &(struct alone){catch_up_one, &l, "synced accounts", l.account_id}, &why, e));
+        if (why) /* until the parent's next version */
+            TRY(db_run(
+                db, SQL("UPDATE managed_accounts SET sync_made = sync_wanted WHERE id = $1", P_INT(l.account_id)), e));
+        *ret_made = *ret_made || (l.is_made && !why);
     }
     return SUCCESS;
 }

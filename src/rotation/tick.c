@@ -4,6 +4,7 @@
 #include "accounts/schedule.h"
 #include "audit/audit.h"
 #include "rotation/agent.h"
+#include "rotation/alone.h"
 #include "rotation/clockwork.h"
 #include "rotation/engine.h"
 #include "rotation/owed.h"
@@ -15,13 +16,18 @@ enum { SLICE = 100 };
  * its next date. */
 #define MISSED_AFTER (7 * DAYS)
 
+static result set_next_date(struct db *db, int64_t account_id, int64_t next, struct err *e)
+{
+    return db_run(
+        db, SQL("UPDATE managed_accounts SET next_change_at = $2 WHERE id = $1", P_INT(account_id), P_INT(next)), e);
+}
+
 static result next_date(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
 {
     struct managed_account m;
     TRY(account_get(db, a, account_id, now, &m, e));
     int64_t next = schedule_next(m.change_frequency_type, m.change_frequency_days, m.change_time, now);
-    return db_run(
-        db, SQL("UPDATE managed_accounts SET next_change_at = $2 WHERE id = $1", P_INT(account_id), P_INT(next)), e);
+    return set_next_date(db, account_id, next, e);
 }
 
 static const char *why_skipped(const struct clockwork *clockwork, int64_t due_at, int64_t now)
@@ -29,6 +35,24 @@ static const char *why_skipped(const struct clockwork *clockwork, int64_t due_at
     if (due_at + MISSED_AFTER < now)
         return "its date passed more than 7 days ago";
     return clockwork_has_skipped(clockwork, due_at) ? "its date was passed by a jump of the clock" : NULL;
+}
+
+struct due {
+    struct arena *a;
+    const struct clockwork *clockwork;
+    int64_t account_id, at, now;
+};
+
+static result fire_one(struct db *db, void *argument, struct err *e)
+{
+    const struct due *d = argument;
+    const char *why = why_skipped(d->clockwork, d->at, d->now);
+    if (why)
+        audit_note(db, "account.change.skipped", false, (struct audit_object){"account", d->account_id, STR_ABSENT},
+                   d->account_id, str_of(why));
+    else
+        TRY(owed_add(db, d->account_id, "schedule", d->now, e));
+    return next_date(db, d->a, d->account_id, d->now, e);
 }
 
 static result fire_schedule(struct db *db, struct arena *a, const struct clockwork *clockwork, int64_t now,
@@ -42,14 +66,11 @@ static result fire_schedule(struct db *db, struct arena *a, const struct clockwo
                      P_INT(now), P_INT(SLICE)),
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
-        int64_t id = row_int(&r, i, 0);
-        const char *why = why_skipped(clockwork, row_int(&r, i, 1), now);
+        const char *why;
+        struct due due = {a, clockwork, row_int(&r, i, 0), row_int(&r, i, 1), now};
+        TRY(alone_run(db, a, &(struct alone){fire_one, &due, "schedule", due.account_id}, &why, e));
         if (why)
-            audit_note(db, "account.change.skipped", false, (struct audit_object){"account", id, STR_ABSENT}, id,
-                       str_of(why));
-        else
-            TRY(owed_add(db, id, "schedule", now, e));
-        TRY(next_date(db, a, id, now, e));
+            TRY(set_next_date(db, due.account_id, now + 1 * DAYS, e));
     }
     return SUCCESS;
 }

@@ -317,3 +317,20 @@ def test_they_are_equal_again_after_a_subscriber_was_found_elsewhere(server, ps,
     assert near.password() == "Both-2!xyz" and host.has_password("u5", "Both-2!xyz")
     for account in (parent, near):
         ok(ps.delete(f"/ManagedAccounts/{account.id}"))
+
+
+def test_one_damaged_version_stops_nobody_else(server, ps, host, system):
+    parent, near, third = make(ps, host, "u4", system), make(ps, host, "u5", system), make(ps, host, "u6", system)
+    wait_for(lambda: not ok(server.controlroom().own("GET", f"/jobs?state=open&systemId={system}"))["items"], timeout=60)
+    sync(ps, parent, near)
+    with Store(server) as db:
+        sealed = bytes(db.execute("SELECT password FROM versions WHERE account_id = ?", (parent.id,)).fetchone()[0])
+        db.execute("UPDATE versions SET password = ? WHERE account_id = ?", (bytes(len(sealed)), parent.id))
+        db.execute("UPDATE managed_accounts SET sync_wanted = 1 WHERE id = ?", (near.id,))
+    set_due(server, third.id, 0)
+    wait_for(lambda: jobs_of(server, third.id) == [("schedule", "done")], timeout=40)
+    time.sleep(3)
+    assert server.log_text().count(f"account {near.id} is left out") == 1
+    assert rows_of(server, "SELECT COUNT(*) FROM audit_rows WHERE what = 'account.change.skipped' AND account_id = ?", (near.id,)) == [(1,)]
+    for account in (near, parent, third):
+        ok(ps.delete(f"/ManagedAccounts/{account.id}"))
