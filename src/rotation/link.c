@@ -152,9 +152,39 @@ static result find_end(struct db *db, struct arena *a, const struct link_offer *
     return SUCCESS;
 }
 
+/* Who approved did so for what was offered then, and not to whoever offers more now: it begins anew, and what was
+ * copied goes until that is done. */
+static result wait_for_approval(struct db *db, struct arena *a, const struct caller *who, struct link *l, int64_t now,
+                                struct err *e)
+{
+    if (!str_equal(l->state, S("offered")))
+        TRY(link_erase_copy(db, l, e));
+    l->state = S("offered");
+    l->needs_approval = true;
+    l->approved_by = 0;
+    l->offered_by = who->user_id;
+    l->offered_at = now;
+    link_note(db, a, l, "link.offer", S("to be approved once more"));
+    return db_run(db,
+                  SQL("UPDATE links SET state = 'offered', needs_approval = 1, approved_by = 0, offered_by = $2, "
+                      "offered_at = $3 WHERE id = $1",
+                      P_INT(l->id), P_INT(who->user_id), P_INT(now)),
+                  e);
+}
+
+static result widen(struct db *db, struct arena *a, const struct caller *who, const struct link_offer *o,
+                    struct link *l, int64_t now, struct err *e)
+{
+    bool needs_approval, is_wider = str_equal(l->release, S("none")) && !str_equal(o->release, l->release);
+    if (!is_wider)
+        return SUCCESS;
+    TRY(access_policy_needs_approval(db, a, o->account_id, &needs_approval, e));
+    return needs_approval ? wait_for_approval(db, a, who, l, now, e) : SUCCESS;
+}
+
 /* The same end and part again: the release as given. Another account's link there: CONFLICT. */
-static result offer_again(struct db *db, struct arena *a, const struct keyring *keys, const struct link_offer *o,
-                          int64_t *ret_id, struct err *e)
+static result offer_again(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who,
+                          const struct link_offer *o, int64_t now, int64_t *ret_id, struct err *e)
 {
     struct link_row row;
     int64_t present;
@@ -166,6 +196,7 @@ static result offer_again(struct db *db, struct arena *a, const struct keyring *
     if (row.link.account_id != o->account_id || !str_equal(row.link.part, o->part))
         return FAIL(e, CONFLICT, "This end has a link already");
     TRY(link_check_row(a, keys, &row, e));
+    TRY(widen(db, a, who, o, &row.link, now, e));
     row.link.release = o->release;
     if (row.link.far.system_id)
         TRY(follower_check(db, a, &row.link, e));
@@ -193,7 +224,7 @@ result link_offer(struct db *db, struct arena *a, const struct keyring *keys, co
     TRY(link_may_offer(db, a, who, o->account_id, now, &account, e));
     if (account.change_after_release)
         return FAIL(e, CONFLICT, "An account with ChangePasswordAfterAnyReleaseFlag cannot be linked");
-    TRY(offer_again(db, a, keys, o, ret_id, e));
+    TRY(offer_again(db, a, keys, who, o, now, ret_id, e));
     if (*ret_id)
         return SUCCESS;
     TRY(insert_offer(db, a, who, o, now, ret_id, e));

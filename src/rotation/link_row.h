@@ -52,6 +52,8 @@ RESULT link_login_name(struct db *db, struct arena *a, const struct link *l, str
 /* Copy the account's part of this version to the end; of a follower: see to it that it is pushed. */
 RESULT link_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
                  int64_t now, struct err *e);
+/* What was copied; nothing where the end is on another server. */
+RESULT link_erase_copy(struct db *db, const struct link *l, struct err *e);
 /* Erase the copy and the row; queue a change when it was read and the account is auto-managed (rule 6). */
 RESULT link_remove(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by,
                    int64_t now, struct err *e);

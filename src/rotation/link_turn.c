@@ -141,15 +141,19 @@ static result queue_change(struct db *db, struct arena *a, const struct keyring 
     return asked;
 }
 
+result link_erase_copy(struct db *db, const struct link *l, struct err *e)
+{
+    if (l->far.system_id)
+        return SUCCESS;
+    return l->user_id ? auto_login_erase_kept(db, l->user_id, l->id, e)
+                      : value_erase_kept(db, l->attribute_id, l->id, e);
+}
+
 result link_remove(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t by,
                    int64_t now, struct err *e)
 {
-    if (!str_equal(l->state, S("offered")) && !l->far.system_id) {
-        if (l->user_id)
-            TRY(auto_login_erase_kept(db, l->user_id, l->id, e));
-        else
-            TRY(value_erase_kept(db, l->attribute_id, l->id, e));
-    }
+    if (!str_equal(l->state, S("offered")))
+        TRY(link_erase_copy(db, l, e));
     TRY(db_run(db, SQL("DELETE FROM links WHERE id = $1", P_INT(l->id)), e));
     if (l->far.system_id)
         TRY(follower_forget(db, l, now, e));

@@ -1,9 +1,15 @@
 """Links: an attribute's value and an auto-login turn in the account's transaction (keyturn-api 3)."""
+import os
+import sys
+
 import pytest
 from conftest import Managed, take_on_host
 from store import Store
 from support import ok, wait_for
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
+
+from passwordsafe_people import APPROVER, REQUESTOR, People  # noqa: E402
 
 @pytest.fixture(scope="module")
 def world(server, admin, ps, host):
@@ -149,3 +155,29 @@ def test_an_auto_login_follows_and_reaches_the_users_own_device_only(world, admi
     assert admin.call("POST", "/api/v1/devices/self/login", {"userId": world.owner.id}, headers=key).status_code == 403
     ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
     assert admin.call("POST", "/api/v1/devices/self/login", {}, headers=key).status_code == 404
+
+
+def test_who_approved_that_nobody_reads_it_has_approved_no_more(server, admin):
+    people = People(server)
+    account = people.account(people.system(name="widened"))
+    rule, policy = people.rule(account), people.policy_with(approvers=1)
+    people.holder(rule, REQUESTOR, policy=policy)
+    approver = server.controlroom(people.holder(rule, APPROVER, policy=policy).name, "Not-asked-for-1!")
+    made = ok(admin.post("/v2/credentialvault/credentials", {"name": "Widened", "attributes": [{"name": "p", "userProvided": False, "masked": True}]}), 201)
+    offer = {"part": "password", "end": {"attributeId": int(made["attributes"][0]["id"])}, "release": "none"}
+
+    def put(release):
+        return ok(admin.own("PUT", f"/managed-accounts/{account.id}/links", dict(offer, release=release)))
+    link = put("none")
+    assert (link["state"], link["waitsFor"]) == ("offered", ["approve"])
+    ok(approver.own("POST", f"/links/{link['id']}/approve", {"reason": "nobody reads it"}))
+    assert put("none")["state"] == "active"
+    wider = put("consumers")
+    assert (wider["id"], wider["state"], wider["release"], wider["waitsFor"], wider["approvedBy"]) == (link["id"], "offered", "consumers", ["approve"], None)
+    values = f"/v2/credentialvault/credentials/{made['id']}/attributevalues"
+    assert ok(admin.get(values))["list"] == [], "what was copied is gone until then"
+    assert put("consumers")["waitsFor"] == ["approve"]
+    active = ok(approver.own("POST", f"/links/{link['id']}/approve", {"reason": "the robots need it"}))
+    assert (active["state"], active["release"], active["approvedBy"]) == ("active", "consumers", approver.id) and len(ok(admin.get(values))["list"]) == 1
+    assert put("none")["state"] == "active", "less needs nobody"
+    ok(admin.own("DELETE", f"/links/{link['id']}"), 204)
