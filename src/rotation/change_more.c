@@ -228,13 +228,13 @@ static result refuse_linked(struct db *db, struct arena *a, int64_t account_id, 
     return SUCCESS;
 }
 
-/* Tests and checks that wait: nobody could load their account any more. */
+/* Tests, checks and comparisons that wait: nobody could load their account any more. */
 static result drop_looks(struct db *db, struct arena *a, int64_t account_id, int64_t now, struct err *e)
 {
     struct rows r;
     bool was_dropped;
     TRY(db_query(db, a,
-                 SQL("SELECT id FROM jobs WHERE account_id = $1 AND is_open = 1 AND kind IN ('test', 'check')",
+                 SQL("SELECT id FROM jobs WHERE account_id = $1 AND is_open = 1 AND kind IN ('test', 'check', 'audit')",
                      P_INT(account_id)),
                  &r, e));
     for (size_t i = 0; i < r.n; i++)

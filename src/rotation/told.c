@@ -208,6 +208,7 @@ result told_abandon(struct db *db, struct arena *a, const struct job *j, struct 
     int64_t changed = 0;
     if (str_equal(j->state, S("abandoned")))
         return SUCCESS;
+    TRY(check_last(db, a, j, e));
     TRY(db_run_counting(
         db,
         SQL("UPDATE jobs SET state = 'abandoned', is_open = 0, epoch = epoch + 1, leased_until = 0, success = 0, "

@@ -225,6 +225,15 @@ def job_version(admin, account, password, glass):
     raise AssertionError("no version holds it")
 
 
+def test_a_job_that_a_later_change_has_settled_is_not_abandoned(ps, strange, admin, glass):
+    account = account_on(ps, strange, "u2")
+    job = into_drift(admin, account)
+    assert account.put({"Password": "Way-out-2!"}).status_code == 204 and state_of(admin, account)["state"] == "proved"
+    answer = order(glass, job, "abandon", REASON)
+    assert answer.status_code == 409 and "came after it" in answer.text, answer.text
+    assert state_of(admin, account)["state"] == "proved" and ok(admin.own("GET", f"/jobs/{job['id']}"))["state"] == "drift"
+
+
 def test_a_worker_in_the_middle_of_an_abandoned_job_records_nothing(ps, strange, admin, glass):
     account = account_on(ps, strange, "u1", timeout=5)
     with told(strange, "drift"):
