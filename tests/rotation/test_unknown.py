@@ -4,9 +4,10 @@ import contextlib
 import time
 
 import pytest
+from audits import audit_of
 from conftest import Managed, take_on_host
 from cut_proxy import CutProxy
-from store import Store
+from store import Store, rows_of
 from support import ok, wait_for
 
 SLOW = r"""
@@ -157,10 +158,21 @@ def test_the_name_stays_while_a_change_is_under_way(ps, slow_host, admin):
     slow_host.set_password("u5", account.first)
     with slow(slow_host):
         assert account.put({"Password": "Named-1!"}).status_code == 409
-        assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u6"}).status_code == 409
+        for name, value in {"AccountName": "u6", "DistinguishedName": "CN=u6,DC=example", "UserPrincipalName": "u6@example.com", "SAMAccountName": "u6",
+                            "UseOwnCredentials": True}.items():
+            answer = ps.put(f"/ManagedAccounts/{account.id}", {name: value})
+            assert answer.status_code == 409 and answer.text.startswith(f"{name}: this account has an unfinished job"), (name, answer.text)
         assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u5", "Description": "x"}).status_code == 200
     wait_for(lambda: is_settled(admin, account), timeout=90)
     assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u6"}).status_code == 200
+
+
+def test_a_comparison_that_waits_goes_with_its_account(ps, host, admin, server):
+    account = Managed(ps, host, "u6", system=take_on_host(ps, host, port=1), auto=False)
+    audit_of(server, account)
+    wait_for(lambda: rows_of(server, "SELECT state FROM jobs WHERE kind = 'audit' AND account_id = ?", (account.id,)) == [("resolving",)], timeout=30)
+    assert ps.delete(f"/ManagedAccounts/{account.id}").status_code == 200
+    assert rows_of(server, "SELECT state, is_open FROM jobs WHERE kind = 'audit' AND account_id = ?", (account.id,)) == [("dropped", 0)]
 
 
 def test_a_link_that_does_not_verify_stops_its_own_account_only(ps, host, admin, server):

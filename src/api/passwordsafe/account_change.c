@@ -255,17 +255,30 @@ static result check_links(struct call *c, const struct managed_account *before, 
     return SUCCESS;
 }
 
-/* A change that is under way goes on under the name that it began with. */
-static result check_name(struct call *c, const struct managed_account *before, const struct managed_account *m,
-                         struct err *e)
+/* What of an account says whose password a change sets, and how. */
+static const char *changed_principal(const struct managed_account *before, const struct managed_account *m)
+{
+    return !str_equal(m->name, before->name)                                 ? "AccountName"
+           : !str_equal(m->domain_name, before->domain_name)                 ? "DomainName"
+           : !str_equal(m->distinguished_name, before->distinguished_name)   ? "DistinguishedName"
+           : !str_equal(m->user_principal_name, before->user_principal_name) ? "UserPrincipalName"
+           : !str_equal(m->sam_account_name, before->sam_account_name)       ? "SAMAccountName"
+           : m->use_own_credentials != before->use_own_credentials           ? "UseOwnCredentials"
+                                                                             : NULL;
+}
+
+/* A change that is under way goes on for the account, and in the way, that it began with. */
+static result check_principal(struct call *c, const struct managed_account *before, const struct managed_account *m,
+                              struct err *e)
 {
     struct job open;
-    if (str_equal(m->name, before->name))
+    const char *changed = changed_principal(before, m);
+    if (!changed)
         return SUCCESS;
     TRY(job_open_change(c->db, c->arena, m->id, &open, e));
     if (!open.id || str_equal(open.state, S("queued")))
         return SUCCESS;
-    return FAIL(e, CONFLICT, "AccountName: this account has an unfinished job: %" PRId64, open.id);
+    return FAIL(e, CONFLICT, "%s: this account has an unfinished job: %" PRId64, changed, open.id);
 }
 
 /* What the server had queued by itself is not wanted any more (8.4). */
@@ -293,7 +306,7 @@ static result account_edit(struct call *c, struct err *e)
     m = before;
     TRY(take_body(&m, in, e));
     TRY(check_links(c, &before, &m, e));
-    TRY(check_name(c, &before, &m, e));
+    TRY(check_principal(c, &before, &m, e));
     TRY(account_update(c->db, c->arena, &m, c->now, e));
     TRY(drop_own_change(c, &before, &m, e));
     if (has_secret(in)) {
