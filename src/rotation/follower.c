@@ -56,6 +56,16 @@ result follower_find(struct db *db, struct arena *a, const struct link_offer *o,
 
 /* ---- jobs ---- */
 
+/* What a job before it sent, and nobody answered, may still arrive: it goes on as if it had sent that itself. */
+static result take_over_unsure(struct db *db, int64_t follower_id, int64_t job_id, int64_t now, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE jobs SET sent_at = (SELECT CASE WHEN f.unsure_since > $3 THEN $3 ELSE f.unsure_since END "
+                      "FROM followers f WHERE f.id = $2) WHERE id = $1",
+                      P_INT(job_id), P_INT(follower_id), P_INT(now)),
+                  e);
+}
+
 static result queue(struct db *db, const struct link *l, int64_t now, struct err *e)
 {
     int64_t hurried = 0, id;
@@ -74,7 +84,9 @@ static result queue(struct db *db, const struct link *l, int64_t now, struct err
                     .system_id = l->far.system_id,
                     .parts = l->part};
     TRY(job_insert(db, &j, now, &id, e));
-    return db_run(db, SQL("UPDATE followers SET job_id = $2 WHERE id = $1", P_INT(l->far.id), P_INT(id)), e);
+    TRY(take_over_unsure(db, l->far.id, id, now, e));
+    return db_run(
+        db, SQL("UPDATE followers SET job_id = $2, unsure_since = 0 WHERE id = $1", P_INT(l->far.id), P_INT(id)), e);
 }
 
 result follower_turn(struct db *db, const struct link *l, int64_t now, struct err *e)
@@ -101,9 +113,23 @@ result follower_turn_all(struct db *db, struct arena *a, int64_t now, struct err
     return SUCCESS;
 }
 
+/* A push that may still arrive, or is to be sent once more because one may: whatever comes next has to know. Until
+ * then nobody knows what stands there. */
+static result keep_unsure(struct db *db, const struct link *l, int64_t now, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE followers SET behind_since = CASE WHEN behind_since = 0 THEN $2 ELSE behind_since END, "
+                      "unsure_since = (SELECT CASE WHEN j.sent_at > 0 THEN j.sent_at ELSE $2 END FROM jobs j WHERE "
+                      "j.id = followers.job_id) WHERE id = $1 AND job_id IN (SELECT j.id FROM jobs j WHERE j.is_open "
+                      "= 1 AND j.id = job_id AND (j.sent_at > 0 OR j.reason_code = 'confirm'))",
+                      P_INT(l->far.id), P_INT(now)),
+                  e);
+}
+
 /* Sent or not: its epoch moves, so that whoever holds it records nothing any more. */
 result follower_stop(struct db *db, const struct link *l, const char *why, int64_t now, struct err *e)
 {
+    TRY(keep_unsure(db, l, now, e));
     TRY(db_run(db,
                SQL("UPDATE jobs SET state = 'dropped', is_open = 0, epoch = epoch + 1, leased_until = 0, settled_at = "
                    "$2, reason_code = 'dropped', reason = $3 WHERE is_open = 1 AND id = (SELECT job_id FROM followers "

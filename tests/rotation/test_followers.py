@@ -4,6 +4,7 @@ import sys
 import time
 
 import pytest
+from clock_fixtures import store_now
 from conftest import Managed
 from store import Store, rows_of
 from support import ok, wait_for
@@ -284,6 +285,42 @@ def test_suspended_nothing_is_pushed_until_resumed(following, far, ps):
     assert far.login_password() == "Before-Terminate-1!" and link["state"] == "suspended" and following.open_jobs() == [] and link["follower"]["lagSeconds"] >= 1
     ok(following.admin.own("POST", f"/links/{following.links['login']}/resume", {}))
     far.wait_for_login("After-Terminate-1!", WAIT)
+
+
+def steps_of(following, job):
+    return [step["step"] for step in ok(following.admin.own("GET", f"/jobs/{job['id']}"))["steps"]]
+
+
+def test_suspended_it_is_remembered_that_a_push_may_still_arrive(following, far, ps):
+    """Sent and no answer, then suspended: what is pushed once the link is resumed is pushed twice, after the first one is over."""
+    def suspend():
+        assert ps.post(f"/ManagedAccounts/{following.account.id}/Requests/Terminate", {"Reason": "breach"}).status_code == 204
+        assert following.open_jobs() == [] and following.link()["state"] == "suspended"
+
+    def resume():
+        ok(following.admin.own("POST", f"/links/{following.links['login']}/resume", {}))
+        return wait_for(following.open_jobs)[0]
+    following.follow("login")
+    following.turn("Before-Freeze-3!")
+    far.wait_for_login("Before-Freeze-3!", WAIT)
+    following.settled()
+    far.stop()
+    following.turn("May-Arrive-3!")
+    wait_for(lambda: following.open_jobs() and following.link()["follower"]["text"], WAIT)
+    with Store(following.server) as db:  # as if it had gone out, and the connection then broke
+        db.execute("UPDATE jobs SET state = 'resolving', sent_at = ? WHERE id = ?", (store_now(following.server), following.open_jobs()[0]["id"]))
+    suspend()
+    far.start()
+    job = resume()
+    wait_for(lambda: "pushed" in steps_of(following, job), WAIT)
+    suspend()  # before it is sent once more
+    assert following.link()["follower"]["lagSeconds"] >= 0
+    time.sleep(1)
+    assert following.link()["follower"]["lagSeconds"] >= 1, "what stands there is not certain"
+    job = resume()
+    following.settled()
+    steps = steps_of(following, job)
+    assert steps[-1] == "done" and "pushed" in steps and far.login_password() == "May-Arrive-3!"
 
 
 def test_a_row_aimed_elsewhere_pushes_nothing(server, following, far, account):
