@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/secret_open.h"
 #include "base/text.h"
+#include "common/guess.h"
 #include "common/tls_pin.h"
 #include "common/watchdog.h"
 
@@ -246,15 +247,18 @@ RESULT directory_bind(struct directory *d, struct str name, const struct secret 
     struct directory_reply reply = {0};
     int id = 0;
     directory_guard(d);
+    guess_sent();
     if (ldap_sasl_bind(d->ldap, arena_cstr(a, name), LDAP_SASL_SIMPLE, &credentials, NULL, NULL, &id) != LDAP_SUCCESS)
         return lost(d, e);
     LDAPMessage *message = next_message(d, id);
     if (!message || ldap_msgtype(message) != LDAP_RES_BIND || !read_reply(d, message, a, &reply))
         return lost(d, e);
     enum login_word word = LOGIN_DENIED;
-    TRY(word_of_bind(&reply, &word, e));
+    result done = word_of_bind(&reply, &word, e);
+    if (done.code != UNREACHABLE)
+        guess_answered();
     *ret = word;
-    return SUCCESS;
+    return done;
 }
 
 static struct str joined(struct arena *a, struct str before, struct str value)

@@ -9,6 +9,7 @@
 #include "activedirectory/kerberos_context.h"
 #include "base/log.h"
 #include "base/secret_open.h"
+#include "common/guess.h"
 #include "common/watchdog.h"
 
 enum { KERBEROS_PORT = 88, REPLY_BYTES_MAX = 128 * 1024, ROUNDS_MAX = 2, TICKET_S = 300, LENGTH_BYTES = 4 };
@@ -24,6 +25,7 @@ struct exchange {
     krb5_data request, realm;
     const struct target_address *to;
     struct arena *arena;
+    bool has_proof; /* the request holds one of the password: a guess */
 };
 
 static void exchange_end(struct exchange *x)
@@ -127,6 +129,8 @@ static RESULT ask(struct exchange *x, krb5_data *ret, bool *ret_is_closed, struc
     if (*ret_is_closed)
         return dialled.code == UNREACHABLE ? SUCCESS : dialled;
     AUTOCLOSE fd = opened;
+    if (x->has_proof)
+        guess_sent();
     return converse(fd, &x->request, x->arena, ret, e);
 }
 
@@ -236,9 +240,11 @@ static RESULT run(struct exchange *x, enum kerberos_word *ret, struct err *e)
         krb5_error_code rc = step(x, &reply, &is_done);
         if (rc != 0)
             return explain_step(x, rc, ret, e);
+        x->has_proof = round > 0;
         TRY(ask(x, &reply, &is_closed, e));
         if (is_closed && round > 0)
             return lost(e);
+        guess_answered();
         *ret = KERBEROS_CLOSED;
         if (is_closed)
             return SUCCESS;

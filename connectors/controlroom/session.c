@@ -1,5 +1,6 @@
 /* controlroom/session.c: signing in, by password or API key (v2, and v1 where that is all there is). */
 #include "base/secret_open.h"
+#include "common/guess.h"
 #include "controlroom/far.h"
 
 enum { BODY_BYTES_MAX = 256 * 1024, TOKEN_BYTES_MAX = 8192, API_KEY_LENGTH = 40 };
@@ -62,9 +63,13 @@ static RESULT ask(const struct far *f, struct line_to *l, const struct buf *body
     bool was_sent;
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         struct http_call call = {.method = "POST", .path = paths[i], .body = body};
-        TRY(http_exchange(f, l, &call, a, answer, reply, &was_sent, e));
+        result done = http_exchange(f, l, &call, a, answer, reply, &was_sent, e);
+        if (was_sent)
+            guess_sent();
+        TRY(done);
         if (!is_unknown_path(reply->status))
             return SUCCESS;
+        guess_answered(); /* nobody has looked at it */
     }
     return FAIL_AS(e, UNREACHABLE, "unreachable", "no Control Room answers there (%ld)", reply->status);
 }
@@ -91,6 +96,10 @@ result session_sign_in(const struct far *f, struct line_to *l, struct str accoun
     if (body.has_failed)
         return FAIL_AS(e, INVALID, "bad_request", "the name or the secret is too long");
     TRY(ask(f, l, &body, a, answer, &reply, e));
+    bool is_for_now = reply.status == 408 || reply.status == 429;
+    bool is_no = reply.status >= 400 && reply.status < 500 && !is_for_now;
+    if (is_no || reply.status == 200)
+        guess_answered();
     if (reply.status == 401) {
         *ret = SIGN_IN_DENIED;
         return SUCCESS;
@@ -100,7 +109,7 @@ result session_sign_in(const struct far *f, struct line_to *l, struct str accoun
         return take_token(&reply, a, ret_token, e);
     }
     struct str text = http_refusal(&reply, a);
-    if (reply.status >= 400 && reply.status < 500 && reply.status != 408 && reply.status != 429)
+    if (is_no)
         return FAIL_AS(e, REFUSED, "refused", "the Control Room takes no such sign-in: %.*s", STR_ARG(text));
     return FAIL_AS(e, UNREACHABLE, "unreachable", "the Control Room cannot say: %.*s", STR_ARG(text));
 }

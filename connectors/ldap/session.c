@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "base/secret_open.h"
+#include "common/guess.h"
 #include "common/watchdog.h"
 
 void session_close(LDAP *ld)
@@ -129,6 +130,7 @@ result session_bind(LDAP *ld, const char *dn, const struct secret *password, str
     LDAPControl *policy = session_policy_request(ld);
     LDAPControl *controls[] = {policy, NULL};
     int operation = 0;
+    guess_sent();
     int rc = ldap_sasl_bind(ld, dn, LDAP_SASL_SIMPLE, &credential, controls, NULL, &operation);
     ldap_control_free(policy);
     if (rc != LDAP_SUCCESS)
@@ -137,5 +139,7 @@ result session_bind(LDAP *ld, const char *dn, const struct secret *password, str
     struct reply reply = {0};
     TRY(session_wait(ld, operation, &message, e));
     TRY(session_read_reply(ld, message, a, &reply, e));
+    if (!reply_is_failure(&reply))
+        guess_answered();
     return word_of_bind(&reply, a, ret, e);
 }

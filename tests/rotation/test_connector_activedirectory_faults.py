@@ -186,23 +186,36 @@ def der(tag, *parts):
     return bytes([tag]) + size + body
 
 
-def kerberos_error(code):
+def number(value):
+    return der(2, bytes([value]))
+
+
+def kerberos_error(code, data=b""):
     """KRB-ERROR (RFC 4120, 5.9.1)."""
-    def number(value):
-        return der(2, bytes([value]))
     name = der(0x30, der(0xA0, number(2)), der(0xA1, der(0x30, der(0x1B, b"krbtgt"), der(0x1B, b"LAB.TEST"))))
     when = der(0x18, time.strftime("%Y%m%d%H%M%SZ", time.gmtime()).encode())
     body = der(0x30, der(0xA0, number(5)), der(0xA1, number(30)), der(0xA4, when), der(0xA5, number(0)),
-               der(0xA6, number(code)), der(0xA9, der(0x1B, b"LAB.TEST")), der(0xAA, name))
+               der(0xA6, number(code)), der(0xA9, der(0x1B, b"LAB.TEST")), der(0xAA, name),
+               der(0xAC, der(4, data)) if data else b"")
     return der(0x7E, body)
 
 
+def asks_for_a_proof():
+    """KRB-ERROR 25 with what a timestamp is to be encrypted with: AES-256 (METHOD-DATA of PA-ETYPE-INFO2 and PA-ENC-TIMESTAMP)."""
+    kinds = der(0x30, der(0x30, der(0xA0, number(18)), der(0xA1, der(0x1B, b"LAB.TESTu5"))))
+    data = [der(0x30, der(0xA1, number(kind)), der(0xA2, der(4, value))) for kind, value in ((19, kinds), (2, b""))]
+    return kerberos_error(25, der(0x30, *data))
+
+
 @contextlib.contextmanager
-def false_kerberos(address, reply):
-    """Answers every request at port 88 of the address with the same bytes."""
+def false_kerberos(address, *replies):
+    """Answers the requests at port 88 of the address with these bytes, one after another; the last ones again and again."""
+    said = []
+
     def behave(server, connection):
         server.listen(connection)
-        server.say(connection, reply)
+        said.append(replies[min(len(said), len(replies) - 1)])
+        server.say(connection, said[-1])
         while True:
             server.listen(connection)
     server = HostileServer(behave)
@@ -249,7 +262,17 @@ def test_false_kerberos_never_says_yes(connector, lame_dc, reply, code, word):
         check(connector, lame_dc, "u5", target=target(lame_dc, 2))
         answer = connector.call("login", account="u5", password=PASSWORDS["u5"])
         assert answer["ok"] is False and answer["code"] == code and word in answer["text"], answer
+        assert "guessed" not in answer  # nobody has asked for a proof
         assert server.heard and PASSWORDS["u5"].encode() not in server.heard
+
+
+@pytest.mark.parametrize("reply, is_open", [(b"", True), (struct.pack(">I", 1000) + b"too little", True),
+                                            (framed(kerberos_error(68)), False)])
+def test_a_proof_that_kerberos_does_not_answer_is_owned_up_to(connector, lame_dc, reply, is_open):
+    with false_kerberos(lame_dc.address, framed(asks_for_a_proof()), reply):
+        check(connector, lame_dc, "u5", target=target(lame_dc, 2))
+        answer = connector.call("login", account="u5", password=PASSWORDS["u5"])
+        assert answer["code"] == ("unreachable" if is_open else "refused") and answer.get("guessed", False) is is_open, answer
 
 
 def test_kerberos_that_ends_the_connection(connector, lame_dc):
