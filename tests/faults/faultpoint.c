@@ -6,8 +6,9 @@
  * KEYTURN_FAULT_MODE    list    nothing fails; each point is a line in the log (the rehearsal)
  *                       kill    the process kills itself
  *                       stop    the process stops itself (SIGSTOP)
- *                       eio enospc enomem eintr econnreset  the call fails with that error (the first three: only
- *                               calls on files, or to the peer; the last: only to the peer)
+ *                       eio enospc enomem eintr  the call fails with that error (the first three: only calls on files,
+ *                               or to the peer)
+ *                       econnreset  so does a call to the peer, and the connection has ended
  *                       short   a write or send takes half of what it was given
  *                       power   every byte under KEYTURN_FAULT_ROOT that is not fsynced goes back to what it was; kill
  * KEYTURN_FAULT_AT      the number of the point

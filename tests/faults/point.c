@@ -255,6 +255,9 @@ struct fault point_before(const struct call *call)
     if (!fault.fires)
         return fault;
     atomic_store(&control->fired, fault.point);
+    /* Whoever was told that it was reset finds it at its end, too. */
+    if (mode == MODE_ECONNRESET && !is_after)
+        syscall(SYS_shutdown, call->fd, SHUT_RDWR);
     if (log_fd >= 0)
         write_line(fault.point, call, mode_names[mode]);
     fault.is_short = mode == MODE_SHORT;
@@ -273,6 +276,8 @@ long point_after(const struct fault *fault, const struct call *call, long done)
         end_process();
     if (fault->error == 0 || done < 0)
         return done;
+    if (mode == MODE_ECONNRESET)
+        syscall(SYS_shutdown, call->fd, SHUT_RDWR);
     /* The call was carried out and its reply is lost. A new descriptor would leak: nobody knows of it. */
     if (call->effect == CREATES)
         syscall(SYS_close, done);
