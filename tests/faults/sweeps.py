@@ -62,6 +62,11 @@ SWEEPS = {
 TABLE_HEAD = "sweep · points listed · points hit · lost · locked · unresolved"
 
 
+def kind_of(name):
+    """The first word; what a store on PostgreSQL is for is a kind of its own."""
+    return "PostgreSQL" if SWEEPS[name].on_postgresql else name.split()[0]
+
+
 class Row:
     """What a sweep came to."""
 
