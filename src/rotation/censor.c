@@ -4,7 +4,7 @@
 #include "base/secret_open.h"
 #include "base/text.h"
 
-enum { SECRETS_MAX = 256, TEXT_MAX = 200, PIECE_MIN = 8, WORD_MIN = 4 };
+enum { SECRETS_MAX = 256, OF_A_JOB_MAX = 32, TEXT_MAX = 200, PIECE_MIN = 8, WORD_MIN = 4 };
 
 struct censor {
     struct arena *arena;
@@ -38,6 +38,11 @@ void censor_add(struct censor *c, const struct secret *s)
         c->is_full = true;
     else
         c->secrets[c->n++] = secret_copy(c->arena, s);
+}
+
+bool censor_has_room(const struct censor *c)
+{
+    return c->n + OF_A_JOB_MAX <= SECRETS_MAX;
 }
 
 /* A private key is one secret of many lines, and each of them gives a part of it away. */

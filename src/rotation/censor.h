@@ -14,6 +14,8 @@ DEFINE_AUTOFREE(censor)
 void censor_add(struct censor *c, const struct secret *s);
 /* At most 200 printable characters of the text; "(left out)" when any secret, or a line of one, stands in it. */
 struct str censor_text(const struct censor *c, struct arena *a, struct str text);
+/* Is there room for all the secrets of one more job? Once there is none left, nothing passes. */
+bool censor_has_room(const struct censor *c);
 /* Does a secret stand in it, or (not asked by _whole) a line of one? For words that machines read: a secret of fewer
  * than 4 bytes may stand there by chance, and is not looked for. */
 bool censor_finds(const struct censor *c, struct str text);

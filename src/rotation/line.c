@@ -16,7 +16,7 @@
 enum { LINE_BYTES_MAX = 65536, PROBLEM_LINES_MAX = 10, PROBLEM_BYTES_MAX = 1024, HELLO_S = 5, BYE_MS = 300 };
 enum { CALL_MARGIN_S = 15, TIMEOUT_DEFAULT_S = 30, PROTOCOL = 1 };
 /* Of a line that may serve another job: well below what the connector (1,000 requests) and the launcher (ten minutes)
- * allow, and what a censor can hold. */
+ * allow. */
 enum { REQUESTS_MAX = 500 };
 #define AGE_MAX (4 * MINUTES)
 
@@ -289,7 +289,8 @@ bool line_has_guessed(const struct line *l)
 bool line_may_serve_again(struct line *l)
 {
     bool is_young = l->last_id < REQUESTS_MAX && clock_monotonic() - l->started < AGE_MAX;
-    return is_young && !l->is_broken && !l->has_failed && setup_has_session(l->setup) && is_quiet(l);
+    return is_young && censor_has_room(l->censor) && !l->is_broken && !l->has_failed && setup_has_session(l->setup) &&
+           is_quiet(l);
 }
 
 bool line_was_set_up(const struct line *l, const struct line_setup *setup)

@@ -290,6 +290,31 @@ static void fields_that_are_kept_hold_no_secret(void **state)
     }
 }
 
+/* Each login's secret is remembered, and there is room for so many. */
+static void a_line_that_knows_many_secrets_serves_no_other_job(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    const struct functional_login functional = {
+        .is_set = true, .account = S("func"), .elevation = S(""), .secret = {.password = secret_new(a, "Func-1", 6)}};
+    const struct line_setup setup = {.kind = "ssh",
+                                     .target = {.name = S("h"), .address = S("127.0.0.1"), .port = 22, .timeout_s = 5},
+                                     .functional = &functional};
+    struct line *line = open_line(good);
+    struct err e = {0};
+    struct check_result found;
+    assert_true(is_ok(line_check(line, &setup, (struct target_account){.name = S("good_fields")}, "", a, &found, &e)));
+    int served = 0;
+    for (char password[32]; line_may_serve_again(line); served++) {
+        enum login_word word;
+        snprintf(password, sizeof(password), "Another-Secret-%d", served);
+        assert_true(is_ok(login_with(line, "good_fields", password, &word, &e)));
+    }
+    assert_in_range(served, 200, 255);
+    line_close(line);
+    arena_free(a);
+}
+
 static void too_long_a_request_is_refused_before_it_is_sent(void **state)
 {
     (void)state;
@@ -337,6 +362,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(every_code_has_its_result, start, stop),
         cmocka_unit_test_setup_teardown(texts_are_printable_and_hold_no_secret, start, stop),
         cmocka_unit_test_setup_teardown(fields_that_are_kept_hold_no_secret, start, stop),
+        cmocka_unit_test_setup_teardown(a_line_that_knows_many_secrets_serves_no_other_job, start, stop),
         cmocka_unit_test_setup_teardown(too_long_a_request_is_refused_before_it_is_sent, start, stop),
         cmocka_unit_test(a_connector_that_starts_badly_opens_no_line),
     };
