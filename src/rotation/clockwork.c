@@ -11,9 +11,10 @@
 #define MENDS_FOR (1 * MINUTES)
 
 /* Who stood here before, or wrote a time meanwhile, may have had another clock. */
-static void begin(struct clockwork *c, int64_t since_boot)
+static void begin(struct clockwork *c, int64_t since_boot, bool was_ahead)
 {
     c->has_gone_back = true;
+    c->was_ahead = was_ahead;
     c->back_at = since_boot;
 }
 
@@ -27,7 +28,7 @@ static int64_t believe(struct clockwork *c, int64_t wall, int64_t since_boot)
 
 static int64_t gone_back(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
-    begin(c, since_boot);
+    begin(c, since_boot, c->held_since > 0 || wall < c->to);
     c->held_since = 0;
     if (wall < c->to)
         c->from = c->to = 0;
@@ -56,7 +57,7 @@ static int64_t jumped_ahead(struct clockwork *c, int64_t wall, int64_t expected,
 int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
 {
     if (!c->is_set) {
-        begin(c, since_boot);
+        begin(c, since_boot, false);
         return believe(c, wall, since_boot);
     }
     int64_t expected = c->wall + (since_boot - c->boot);
@@ -66,7 +67,7 @@ int64_t clockwork_now(struct clockwork *c, int64_t wall, int64_t since_boot)
         return gone_back(c, wall, since_boot);
     if (c->held_since) {
         log_warning("the clock is right again");
-        begin(c, since_boot);
+        begin(c, since_boot, true);
     }
     c->held_since = 0;
     return believe(c, wall, since_boot);
@@ -103,5 +104,5 @@ void clockwork_resume(struct clockwork *c, struct str line, struct str boot, int
     if (n[1] > since_boot || n[2] > since_boot)
         return;
     *c = (struct clockwork){.is_set = true, .wall = n[0], .boot = n[1], .held_since = n[2], .from = n[3], .to = n[4]};
-    begin(c, since_boot);
+    begin(c, since_boot, false);
 }

@@ -8,6 +8,8 @@ struct clockwork {
     bool is_set;
     bool has_gone_back; /* or a jump was put right, or nobody has looked yet: times in the store may lie in a future
                            that is far */
+    bool was_ahead;     /* of these, a jump that is undone: what lies ahead is certainly not meant. Else it may be that
+                           the clock is behind now */
     int64_t back_at;    /* since boot: when that was seen */
     int64_t wall, boot; /* the time that was believed last, and the time since boot then */
     int64_t held_since; /* since boot; 0: the clock is believed */

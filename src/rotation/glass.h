@@ -4,7 +4,8 @@
 #include "crypto/keyring.h"
 #include "rotation/version.h"
 
-#define GLASS "breakGlass" /* the trigger of the change that it costs */
+/* The trigger of the change that it costs. */
+#define GLASS "breakGlass"
 
 /* Open the version, and owe the account a change (owed.h). NOT_FOUND "Version not found". */
 RESULT glass_break(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,

@@ -115,7 +115,7 @@ static result mend_dates(struct db *db, struct arena *a, int64_t now, struct err
 
 /* Times that a clock which was ahead has written, and that would now be waited for. A lease lasts half a minute, and no
  * wait of a job more than twice the one between retries, or an hour. */
-static result mend_times(struct db *db, struct arena *a, int64_t now, struct err *e)
+static result mend_times(struct db *db, struct arena *a, bool was_ahead, int64_t now, struct err *e)
 {
     struct engine_rules rules;
     TRY(engine_rules_get(db, a, &rules, e));
@@ -130,7 +130,8 @@ static result mend_times(struct db *db, struct arena *a, int64_t now, struct err
                e));
     TRY(db_run(db, SQL("UPDATE login_budgets SET window_at = $1 WHERE window_at > $1", P_INT(now)), e));
     TRY(db_run(db, SQL("UPDATE managed_accounts SET owed_at = $1 WHERE owed_at > 0 AND owed_at > $1", P_INT(now)), e));
-    TRY(mend_dates(db, a, now, e));
+    if (was_ahead)
+        TRY(mend_dates(db, a, now, e));
     return db_run(db,
                   SQL("UPDATE managed_accounts SET next_test_at = 0 WHERE check_password = 1 AND next_test_at > $1",
                       P_INT(now + 2 * DAYS)),
@@ -143,7 +144,7 @@ result rotation_tick(struct db *db, struct arena *a, const struct keyring *keys,
     audit_act_as_server(db);
     *ret_made_jobs = false;
     if (clockwork->has_gone_back)
-        TRY(mend_times(db, a, now, e));
+        TRY(mend_times(db, a, clockwork->was_ahead, now, e));
     if (keyring_is_open(keys)) {
         TRY(fire_schedule(db, a, clockwork, now, e));
         TRY(settle_requests(db, a, now, e));

@@ -288,8 +288,9 @@ def test_who_goes_his_own_way_keeps_what_he_has(server, ps, family):
 # -- a store that has lost something
 
 
-def test_they_are_equal_again_after_the_parent_was_found_ahead(server, ps, admin, family, host):
+def test_they_are_equal_again_after_the_parent_was_found_ahead(server, ps, family, host):
     """The store has lost the parent's last turn: its candidate, put back, is what the host has."""
+    admin = server.controlroom()
     assert family.parent.put({"Password": "Both-2!xyz"}).status_code == 204
     wait_for(lambda: in_step(admin, family.near) and in_step(admin, family.far), timeout=40)
     assert family.parent.put({"Password": "Lost-3!xyz", "UpdateSystem": False}).status_code == 204
@@ -304,7 +305,8 @@ def test_they_are_equal_again_after_the_parent_was_found_ahead(server, ps, admin
         assert account.host.has_password(account.name, "Lost-3!xyz")
 
 
-def test_they_are_equal_again_after_a_subscriber_was_found_elsewhere(server, ps, admin, host, system):
+def test_they_are_equal_again_after_a_subscriber_was_found_elsewhere(server, ps, host, system):
+    admin = server.controlroom()
     parent, near = make(ps, host, "u4", system), make(ps, host, "u5", system)
     assert near.put({"Password": "Its-own-2!xyz", "UpdateSystem": False}).status_code == 204
     sync(ps, parent, near)

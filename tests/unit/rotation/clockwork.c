@@ -218,12 +218,29 @@ static void test_a_jump_that_is_put_right_leaves_times_to_be_mended(void **state
     (void)pass_seconds(&h, 100);
     h.c.has_gone_back = false;
     h.wall += 30 * DAYS;
-    assert_int_equal(pass(&h, SECONDS), h.wall - 30 * DAYS);
+    int64_t held = pass(&h, SECONDS);
+    assert_int_equal(held, h.wall - 30 * DAYS);
     assert_false(h.c.has_gone_back);
     h.wall -= 30 * DAYS;
     expect_belief(&h);
-    assert_true(h.c.has_gone_back);
+    assert_true(h.c.has_gone_back && h.c.was_ahead);
     assert_int_equal(h.c.back_at, h.boot);
+}
+
+/* Behind now, or ahead before: who has not seen it jump ahead cannot tell. */
+static void test_only_a_jump_that_was_seen_is_known_to_be_undone(void **state)
+{
+    (void)state;
+    struct hands h = started();
+    assert_false(h.c.was_ahead);
+    h.wall -= 30 * DAYS;
+    expect_belief(&h);
+    assert_true(h.c.has_gone_back && !h.c.was_ahead);
+    h.wall += 60 * DAYS;
+    (void)pass_seconds(&h, 3700); /* believed after all */
+    h.wall -= 30 * DAYS;
+    expect_belief(&h);
+    assert_true(h.c.was_ahead);
 }
 
 static void test_times_are_mended_for_a_minute(void **state)
@@ -256,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_two_jumps_are_one),
         cmocka_unit_test(test_backwards_is_believed_at_once),
         cmocka_unit_test(test_a_jump_that_is_put_right_leaves_times_to_be_mended),
+        cmocka_unit_test(test_only_a_jump_that_was_seen_is_known_to_be_undone),
         cmocka_unit_test(test_times_are_mended_for_a_minute),
         cmocka_unit_test(test_a_restart_makes_nobody_believe_a_jump),
         cmocka_unit_test(test_a_clock_put_right_between_two_starts_is_believed),
