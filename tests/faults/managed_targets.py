@@ -9,11 +9,13 @@ freeze(), thaw()       it answers nobody; what it had been sent is carried out l
 reach(address, port, system)  SQL that lets the system be dialled there
 save(), restore()      the accounts go back to what they were when they were saved
 """
+import contextlib
 import itertools
 import os
 import re
 import shutil
 import signal
+import sqlite3
 
 import control_room
 import freezer
@@ -395,6 +397,11 @@ class Far(Target, control_room.FarControlRoom):
     def given(self):
         """What both ends have."""
         return [self.login_password(), self.value()]
+
+    def refused(self):
+        """Sign-ins that it counts as guesses, of anybody and from any address, and locks for."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.server.data}/keyturn.db?mode=ro", uri=True, timeout=10)) as db:
+            return db.execute("SELECT COALESCE(SUM(failures), 0) FROM guesses").fetchone()[0]
 
     def stop(self):
         self.kill()

@@ -448,6 +448,8 @@ class Run:
         if self.stage.name == "synced" and not self._follows(current):
             findings.append(("lost", f"{what}: the synced account has not the same password, or not the live one; {told}"))
         if self.stage.follower:
+            if self.dialled.refused():
+                findings.append(("locked", f"{what}: the second Keyturn has refused {self.dialled.refused()} sign-ins"))
             if self.dialled.given() != [current, current]:
                 findings.append(("lost", f"{what}: what was pushed to is not the account's password; {told}"))
             if not all(is_in_step(admin, link) for link in self.number["links"]):
