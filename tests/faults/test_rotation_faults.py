@@ -42,8 +42,11 @@ def bench():
 
 @pytest.mark.parametrize("name", SWEEPS if EVERY_POINT else [*SAMPLE_S, *drawn(SEED_NOW)])
 def test_sweep(bench, name):
-    row = run_sweep(bench, name, None if EVERY_POINT else SAMPLE_S.get(name, DRAWN_S), SEED_NOW, print, least=2)
-    print(row.text(), "· seed", SEED_NOW)
+    for turn in range(3):  # of a few points all may lie beyond the end of the change, where a busy machine takes another turn
+        row = run_sweep(bench, name, None if EVERY_POINT else SAMPLE_S.get(name, DRAWN_S), SEED_NOW + turn, print, least=2)
+        print(row.text(), "· seed", SEED_NOW + turn)
+        if row.hit or row.findings:
+            break
     assert not row.findings, "\n".join(sentence for _, _, sentence in row.findings)
     assert row.hit, "no point was come to"
 
