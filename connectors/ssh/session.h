@@ -12,7 +12,7 @@ const char *login_word_text(enum login_word word);
 RESULT session_open(struct host *h, struct str account, struct arena *a, ssh_session *ret, struct err *e);
 
 /* Sign in with the password or the key. is_by_method_only: the method `password`, which lets an account in that must
- * change its password first; else keyboard-interactive where the host has it. At most one guess is spent.
- * Codes: unreachable, refused (the host asks for something else), bad_key and its kin. */
+ * change its password first; else keyboard-interactive where the host has it. At most one guess is spent,
+ * and told of (common/guess.h). Codes: unreachable, refused (the host asks for something else), bad_key and its kin. */
 RESULT session_login(ssh_session s, const struct ssh_login *login, bool is_by_method_only, struct arena *a,
                      enum login_word *ret, struct err *e);
