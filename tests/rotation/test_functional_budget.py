@@ -49,3 +49,16 @@ def test_two_lanes_with_one_failure_left(ps, admin, strict, func):
     answers = all_at_once(accounts[1:])
     assert {answer.status_code for answer in answers} == {400} and strict.failed_logins("func") - before == BUDGET
     assert any("signing in as the functional account" in answer.text or "budget" in answer.text for answer in answers)
+
+
+@pytest.mark.parametrize("options, timeout", [({"MaxAuthTries": "1"}, 8), ({}, 1)], ids=["one try a connection", "no patience"])
+def test_a_guess_that_is_not_answered_counts(ps, admin, tmp_path, options, timeout):
+    """The host hangs up, or answers after the time-out: it may count a wrong password all the same."""
+    with SshHost(tmp_path / "host", sshd_options=options, fail_delay=True) as host:
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host, Timeout=timeout), auto=False)
+        idle(admin)
+        host.set_password("func", "Somebody-else-1!")
+        answers = [account.put({"Password": f"Never-sent-{turn}!"}) for turn in range(5)]
+        assert {answer.status_code for answer in answers} == {400} and "budget" in answers[-1].text
+        time.sleep(4)  # a host that is slow to count
+        assert host.failed_logins("func") <= BUDGET
