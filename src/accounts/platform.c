@@ -110,3 +110,9 @@ const struct platform *platform_by_id(int64_t id)
             return &platforms[i];
     return NULL;
 }
+
+bool platform_is_directory(int64_t id)
+{
+    const struct platform *p = platform_by_id(id);
+    return p && p->entity_type == ENTITY_DIRECTORY;
+}

@@ -25,3 +25,4 @@ struct platform {
 extern const struct platform platforms[];
 extern const size_t platform_count;
 const struct platform *platform_by_id(int64_t id); /* NULL: unknown */
+bool platform_is_directory(int64_t id);

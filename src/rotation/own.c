@@ -15,12 +15,6 @@ enum { COMPARED_MAX = 32 };
 
 /* ---- which they are ---- */
 
-static bool is_directory(int64_t platform_id)
-{
-    const struct platform *p = platform_by_id(platform_id);
-    return p && p->entity_type == ENTITY_DIRECTORY;
-}
-
 /* "func" and "func@%" may be one row of MariaDB or two; a domain that is not this directory's may be another one, or a
  * suffix of its own. */
 static bool is_unsure(const struct functional_account *f, struct str who, struct str domain, struct str net_bios)
@@ -44,7 +38,7 @@ static result count_others(struct db *db, const struct managed_account *account,
     return db_insert(db,
                      SQL("SELECT COUNT(*) FROM managed_systems WHERE functional_account_id = $1 AND id <> $2 AND "
                          "NOT ($3 = 1 AND name_key = $4)",
-                         P_INT(o->functional_id), P_INT(account->system_id), P_INT(is_directory(platform_id)),
+                         P_INT(o->functional_id), P_INT(account->system_id), P_INT(platform_is_directory(platform_id)),
                          P_TEXT(name)),
                      &o->others, "no count", e);
 }

@@ -5,27 +5,21 @@
 #include "accounts/functional.h"
 #include "base/text.h"
 
-/* Whose systems' failures count together: where the account is one of a directory, or of any domain, a failure on one
- * system is one on all. $1 the functional account, $2 this system, $3 is it a directory's, $4 its name's key. */
+/* Whose systems' failures count together: those of one directory, and of an account that says of which domain it is.
+ * $1 the functional account, $2 this system, $3 is it a directory's, $4 its name's key. */
 #define SHARES_BUDGET                                                                                                  \
-    "s.functional_account_id = $1 AND (s.id = $2 OR ($3 = 1 AND s.name_key = $4) OR EXISTS (SELECT 1 FROM "            \
-    "functional_accounts f WHERE f.id = $1 AND f.domain_name <> ''))"
-
-static bool is_directory(int64_t platform_id)
-{
-    const struct platform *p = platform_by_id(platform_id);
-    return p && p->entity_type == ENTITY_DIRECTORY;
-}
+    "s.functional_account_id = $1 AND (s.id = $2 OR ($3 = 1 AND (s.name_key = $4 OR EXISTS (SELECT 1 FROM "            \
+    "functional_accounts f WHERE f.id = $1 AND f.domain_name <> ''))))"
 
 result own_budget_row(struct db *db, struct arena *a, const struct managed_system *s, int64_t *ret, struct err *e)
 {
     *ret = -s->id;
-    if (!s->functional_account_id.is_set)
+    if (!s->functional_account_id.is_set || !platform_is_directory(s->platform_id))
         return SUCCESS;
     int64_t first;
     TRY(db_insert(db,
                   SQL("SELECT COALESCE(MIN(s.id), 0) FROM managed_systems s WHERE " SHARES_BUDGET,
-                      P_INT(s->functional_account_id.value), P_INT(s->id), P_INT(is_directory(s->platform_id)),
+                      P_INT(s->functional_account_id.value), P_INT(s->id), P_INT(platform_is_directory(s->platform_id)),
                       P_TEXT(text_key(a, s->name))),
                   &first, "no count", e));
     if (first)
@@ -42,8 +36,9 @@ static result count_signing_in(struct db *db, const struct attempt *t, int64_t n
                      SQL("SELECT COUNT(*) FROM jobs j JOIN managed_systems s ON s.id = j.system_id WHERE "
                          "j.is_open = 1 AND j.leased_until > $5 AND j.handed_at > 0 AND j.state <> 'applying' AND "
                          "j.id <> $6 AND " SHARES_BUDGET,
-                         P_INT(s->functional_account_id.value), P_INT(s->id), P_INT(is_directory(s->platform_id)),
-                         P_TEXT(text_key(t->arena, s->name)), P_INT(now), P_INT(t->job.id)),
+                         P_INT(s->functional_account_id.value), P_INT(s->id),
+                         P_INT(platform_is_directory(s->platform_id)), P_TEXT(text_key(t->arena, s->name)), P_INT(now),
+                         P_INT(t->job.id)),
                      ret, "no count", e);
 }
 
@@ -59,6 +54,9 @@ result own_let_sign_in(struct db *db, struct attempt *t, struct err *e)
         return FAIL_AS(e, BUSY, "budget", "failed-login budget of the functional account spent until %02d:%02d", c.hour,
                        c.minute);
     }
+    /* One system's lanes alone can do no more than that. */
+    if ((int64_t)t->config->per_system <= b.left && !platform_is_directory(t->system.platform_id))
+        return SUCCESS;
     TRY(count_signing_in(db, t, now, &others, e));
     if (others < b.left)
         return SUCCESS;

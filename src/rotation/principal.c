@@ -15,9 +15,8 @@ static struct str without_domain(struct str name)
 
 struct target_account principal_of_account(const struct managed_account *m)
 {
-    const struct platform *p = platform_by_id(m->platform_id);
     struct target_account who = {.name = m->name, .dn = S("")};
-    if (p && p->entity_type == ENTITY_DIRECTORY)
+    if (platform_is_directory(m->platform_id))
         who.dn = m->distinguished_name;
     if (m->platform_id == PLATFORM_ACTIVE_DIRECTORY)
         who.name = m->sam_account_name.n ? m->sam_account_name : without_domain(m->name);

@@ -115,7 +115,7 @@ class Bench:
 
     def __init__(self, lanes=2):
         self.lane_count, self.lanes = lanes, collections.defaultdict(list)
-        self.folder = tempfile.mkdtemp(prefix="keyturn-faults-")
+        self.folder, self.is_closing = tempfile.mkdtemp(prefix="keyturn-faults-"), False
         self.library = build_library(self.folder)
 
     def lanes_for(self, sweep):
@@ -126,6 +126,7 @@ class Bench:
         return self.lanes[size]
 
     def close(self):
+        self.is_closing = True  # what breaks down from now on does so because its target was ended
         with contextlib.ExitStack() as closing:  # one that fails keeps no other from being closed
             closing.callback(subprocess.run, ["rm", "-rf", self.folder], check=False)
             for lane in [lane for lanes in self.lanes.values() for lane in lanes]:
@@ -173,7 +174,7 @@ def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, onl
 
     def take():
         with lock:
-            if end is not None and time.monotonic() > end and row.run >= least:
+            if bench.is_closing or (end is not None and time.monotonic() > end and row.run >= least):
                 return None
             point = next(waiting, None)
             row.run += point is not None
@@ -188,6 +189,8 @@ def run_sweep(bench, name, sample_s=None, seed=SEED, tell=lambda text: None, onl
                 tell(traceback.format_exc())
                 is_hit, findings = False, [("unresolved", f"{sweep.what(point)}: the run broke down: {type(error).__name__}: {error}")]
             with lock:
+                if bench.is_closing:
+                    return
                 row.take(point, is_hit, findings, is_new=False)
                 if journal:
                     journal.strike(name, point, is_hit, findings)

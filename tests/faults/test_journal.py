@@ -34,6 +34,8 @@ class Sweep:
 
 
 class Lanes:
+    is_closing = False
+
     def lanes_for(self, sweep):
         return [object(), object()]
 
@@ -64,6 +66,23 @@ def test_what_was_done_is_not_done_again_and_what_was_found_stays(slow, tmp_path
     assert slow.rehearsals == 2  # one of them just now
     shown = within(path, 0, ["slow"])[0]
     assert shown.text() == last.text() == "slow · 10 · 9 · 1 · 0 · 0"
+
+
+def test_a_run_that_is_ended_notes_nothing_of_what_breaks_down_then(slow, tmp_path):
+    lanes, path = Lanes(), tmp_path / "journal"
+
+    def break_down(lane, point):
+        if point[-1] > 5:
+            lanes.is_closing = True
+            raise OSError("its target has ended")
+        return True, []
+    slow.strike = break_down
+    journal = Journal(path, "b")
+    row = sweeps.run_sweep(lanes, "slow", journal=journal)
+    journal.close()
+    assert not row.findings and 0 < row.hit <= 5
+    noted = Journal(path, "b").struck.get("slow", {})
+    assert len(noted) == row.hit and all(point[-1] <= 5 for point in noted)
 
 
 def test_every_sweep_gets_its_share_and_what_was_not_reached_is_shown(slow, tmp_path):
