@@ -224,11 +224,25 @@ static result want(struct db *db, const struct following *f, struct err *e)
         e);
 }
 
+struct subscriber_step {
+    struct arena *a;
+    const struct following *f;
+    const struct managed_account *subscriber;
+};
+
+static result follow_one(struct db *db, void *argument, struct err *e)
+{
+    const struct subscriber_step *s = argument;
+    bool is_made;
+    return follow(db, s->a, s->f, s->subscriber, &is_made, e);
+}
+
+/* One that cannot be read holds neither its parent nor the others; the clockwork comes back to it. */
 static result follow_all(struct db *db, struct arena *a, struct following *f, struct err *e)
 {
     struct managed_account *found;
     size_t n;
-    bool is_made;
+    const char *ignored;
     TRY(subscribers_of(db, a, f->parent_id, f->now, &found, &n, e));
     if (n == 0)
         return SUCCESS;
@@ -236,8 +250,10 @@ static result follow_all(struct db *db, struct arena *a, struct following *f, st
     if (!f->password)
         return SUCCESS;
     TRY(want(db, f, e));
-    for (size_t i = 0; i < n; i++)
-        TRY(follow(db, a, f, &found[i], &is_made, e));
+    for (size_t i = 0; i < n; i++) {
+        struct subscriber_step step = {a, f, &found[i]};
+        TRY(alone_run(db, a, &(struct alone){follow_one, &step, "synced accounts", found[i].id}, &ignored, e));
+    }
     return SUCCESS;
 }
 

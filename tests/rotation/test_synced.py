@@ -336,3 +336,18 @@ def test_one_damaged_version_stops_nobody_else(server, ps, host, system):
     assert rows_of(server, "SELECT COUNT(*) FROM audit_rows WHERE what = 'account.change.skipped' AND account_id = ?", (near.id,)) == [(1,)]
     for account in (near, parent, third):
         ok(ps.delete(f"/ManagedAccounts/{account.id}"))
+
+
+def test_a_subscriber_whose_version_is_damaged_holds_no_parent(server, ps, host, system):
+    admin = server.controlroom()
+    parent, near = make(ps, host, "u4", system), make(ps, host, "u5", system)
+    sync(ps, parent, near)
+    assert parent.put({"Password": "Both-2!xyz"}).status_code == 204
+    wait_for(lambda: in_step(admin, near) and near.password() == "Both-2!xyz", timeout=40)
+    with Store(server) as db:
+        sealed = bytes(db.execute("SELECT password FROM versions WHERE account_id = ? AND standing = 'current'", (near.id,)).fetchone()[0])
+        db.execute("UPDATE versions SET password = ? WHERE account_id = ? AND standing = 'current'", (bytes(len(sealed)), near.id))
+    assert parent.put({"Password": "Parents-3!xyz"}).status_code == 204
+    assert parent.password() == "Parents-3!xyz" and host.has_password("u4", "Parents-3!xyz") and not in_step(admin, near)
+    for account in (near, parent):
+        ps.delete(f"/ManagedAccounts/{account.id}")
