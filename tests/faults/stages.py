@@ -415,7 +415,7 @@ class Run:
             wait_for(lambda: not ok(admin.own("GET", "/jobs?state=open"))["items"], timeout=SETTLED_S)
         except AssertionError:
             jobs = [{key: job.get(key) for key in ("kind", "state", "reason", "attempt", "nextTry")} for job in ok(admin.own("GET", "/jobs?state=open"))["items"]]
-            findings.append(("unresolved", f"{what}: not settled within {SETTLED_S} s: {jobs}"))
+            findings.append(("unresolved", f"{what}: not settled within {SETTLED_S} s: {jobs}; the server's log: {self.server.log_text()[-2000:]}"))
         state = ok(admin.own("GET", f"/managed-accounts/{self.account}/state"))
         findings += (live or self._find_lost)(what, state, admin)
         wasted = self.failed_logins() - self.failed_before
