@@ -8,6 +8,7 @@
 #include "rotation/owed.h"
 #include "rotation/own.h"
 #include "rotation/synced.h"
+#include "rotation/told.h"
 #include "rotation/turn.h"
 
 enum { PASSWORD_MAX = 1024 };
@@ -167,8 +168,7 @@ static result is_same_wish(struct db *db, struct arena *a, const struct keyring 
 {
     const struct change_wish *w = q->wish;
     *ret = false;
-    bool brings_another = str_starts(q->job.told, S("adopt"));
-    if (q->job.made_by != w->by || w->is_queued || q->job.is_queued || q->job.version == 0 || brings_another)
+    if (q->job.made_by != w->by || w->is_queued || q->job.is_queued || q->job.version == 0 || job_is_adopting(&q->job))
         return SUCCESS;
     bool was_generated = str_find(q->job.parts, S("generated")) >= 0;
     if (was_generated != (w->password == NULL))

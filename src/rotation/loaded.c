@@ -1,6 +1,7 @@
 /* rotation/loaded.c: an attempt goes by what it has loaded. Somebody may have moved the system meanwhile, or renamed
  * the account: what was done over there is then nothing to record here. */
 #include "rotation/attempt.h"
+#include "rotation/principal.h"
 
 static bool is_same_opt(struct opt_int a, struct opt_int b)
 {
@@ -16,21 +17,14 @@ static bool is_same_place(const struct managed_system *a, const struct managed_s
            is_same_opt(a->functional_account_id, b->functional_account_id);
 }
 
-static bool is_same_account(const struct managed_account *a, const struct managed_account *b)
-{
-    return a->system_id == b->system_id && str_equal(a->name, b->name) && str_equal(a->domain_name, b->domain_name) &&
-           str_equal(a->distinguished_name, b->distinguished_name) &&
-           str_equal(a->user_principal_name, b->user_principal_name) &&
-           str_equal(a->sam_account_name, b->sam_account_name) && a->use_own_credentials == b->use_own_credentials;
-}
-
 result loaded_still_holds(struct db *db, const struct attempt *t, struct err *e)
 {
     struct managed_account account;
     struct managed_system system;
     TRY(account_get(db, t->arena, t->account.id, clock_now(), &account, e));
     TRY(system_get(db, t->arena, account.system_id, &system, e));
-    if (is_same_account(&account, &t->account) && is_same_place(&system, &t->system))
+    bool is_same_account = account.system_id == t->account.system_id && !principal_changed(&t->account, &account);
+    if (is_same_account && is_same_place(&system, &t->system))
         return SUCCESS;
     return FAIL(e, BUSY, "the system or the account was changed since it was loaded");
 }

@@ -23,6 +23,17 @@ struct target_account principal_of_account(const struct managed_account *m)
     return who;
 }
 
+const char *principal_changed(const struct managed_account *before, const struct managed_account *after)
+{
+    return !str_equal(after->name, before->name)                                 ? "AccountName"
+           : !str_equal(after->domain_name, before->domain_name)                 ? "DomainName"
+           : !str_equal(after->distinguished_name, before->distinguished_name)   ? "DistinguishedName"
+           : !str_equal(after->user_principal_name, before->user_principal_name) ? "UserPrincipalName"
+           : !str_equal(after->sam_account_name, before->sam_account_name)       ? "SAMAccountName"
+           : after->use_own_credentials != before->use_own_credentials           ? "UseOwnCredentials"
+                                                                                 : NULL;
+}
+
 struct str principal_of_functional(struct arena *a, const struct functional_account *f)
 {
     struct str name = f->account_name, domain = f->domain_name;

@@ -15,11 +15,6 @@ static bool is_in_drift(const struct job *j)
     return str_equal(j->kind, S("change")) && str_equal(j->state, S("drift"));
 }
 
-static bool is_adopting(const struct job *j)
-{
-    return str_starts(j->told, S("adopt"));
-}
-
 static result check_running(struct db *db, struct arena *a, struct err *e)
 {
     struct err why;
@@ -162,7 +157,7 @@ static result is_joined(struct db *db, struct arena *a, const struct keyring *ke
                         const struct adoption *with, bool *ret, struct err *e)
 {
     *ret = false;
-    bool is_there = is_adopting(j) && (j->is_open || str_equal(j->state, S("done")));
+    bool is_there = job_is_adopting(j) && (j->is_open || str_equal(j->state, S("done")));
     if (!is_there)
         return SUCCESS;
     struct login_secret opened;

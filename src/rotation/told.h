@@ -32,3 +32,9 @@ static inline bool job_is_told(const struct job *j)
 {
     return j->told.n > 0 && str_equal(j->state, S("prepared"));
 }
+
+/* What it ends with is what somebody has typed, and not its candidate. */
+static inline bool job_is_adopting(const struct job *j)
+{
+    return str_starts(j->told, S("adopt"));
+}

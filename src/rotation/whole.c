@@ -195,10 +195,9 @@ static result count(struct db *db, struct arena *a, int64_t parent_id, struct st
             "CASE WHEN state = 'refused' THEN 1 ELSE 0 END) AS "
             "bigint), SUM(CASE WHEN is_open = 1 AND is_held = 1 AND turns_functional = 0 THEN 1 ELSE 0 END), SUM(CASE "
             "WHEN is_open = 1 AND is_held = 0 AND refusals = 0 THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 "
-            "AND state <> 'dropped' THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 AND is_open = 1 THEN 1 ELSE "
-            "0 "
-            "END), SUM(CASE WHEN turns_functional = 0 AND success = 1 THEN 1 ELSE 0 END) FROM jobs WHERE parent_id = "
-            "$1",
+            "AND state <> 'dropped' THEN 1 ELSE 0 END), SUM(CASE WHEN turns_functional = 0 AND is_open = 1 THEN 1 "
+            "ELSE 0 END), SUM(CASE WHEN turns_functional = 0 AND success = 1 THEN 1 ELSE 0 END) FROM jobs "
+            "WHERE parent_id = $1",
             P_INT(parent_id)),
         &r, e));
     *ret = (struct standing){.unknown = row_int(&r, 0, 0),

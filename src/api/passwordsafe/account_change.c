@@ -3,6 +3,7 @@
 #include "rotation/change.h"
 #include "rotation/link.h"
 #include "rotation/owed.h"
+#include "rotation/principal.h"
 #include "rotation/rotation.h"
 
 enum { SWITCHES = 10 };
@@ -255,24 +256,12 @@ static result check_links(struct call *c, const struct managed_account *before, 
     return SUCCESS;
 }
 
-/* What of an account says whose password a change sets, and how. */
-static const char *changed_principal(const struct managed_account *before, const struct managed_account *m)
-{
-    return !str_equal(m->name, before->name)                                 ? "AccountName"
-           : !str_equal(m->domain_name, before->domain_name)                 ? "DomainName"
-           : !str_equal(m->distinguished_name, before->distinguished_name)   ? "DistinguishedName"
-           : !str_equal(m->user_principal_name, before->user_principal_name) ? "UserPrincipalName"
-           : !str_equal(m->sam_account_name, before->sam_account_name)       ? "SAMAccountName"
-           : m->use_own_credentials != before->use_own_credentials           ? "UseOwnCredentials"
-                                                                             : NULL;
-}
-
 /* A change that is under way goes on for the account, and in the way, that it began with. */
 static result check_principal(struct call *c, const struct managed_account *before, const struct managed_account *m,
                               struct err *e)
 {
     struct job open;
-    const char *changed = changed_principal(before, m);
+    const char *changed = principal_changed(before, m);
     if (!changed)
         return SUCCESS;
     TRY(job_open_change(c->db, c->arena, m->id, &open, e));
