@@ -229,6 +229,7 @@ int run_init(const struct options *o)
     struct first_start f = {.o = o, .a = arena_new()};
     struct err e = {0};
     umask(077);
+    forbid_dumps();
     crypto_start();
     result r = o->data ? do_init(&f, &e) : FAIL(&e, INVALID, "init needs --data DIR");
     if (is_ok(r))

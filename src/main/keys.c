@@ -71,14 +71,23 @@ result installation_of(struct db *db, struct arena *a, struct str *ret_installat
     return SUCCESS;
 }
 
+result keys_read_root(const struct options *o, struct arena *a, struct secret **ret, struct err *e)
+{
+    return secret_file_read(o->key_file ? o->key_file : arena_printf(a, "%s/root.key", o->data).p, a, ret, e);
+}
+
 result keys_open(struct db *db, struct arena *a, const struct options *o, struct keyring *k, struct err *e)
+{
+    struct secret *root;
+    TRY(keys_read_root(o, a, &root, e));
+    return keys_open_with(db, a, root, k, e);
+}
+
+result keys_open_with(struct db *db, struct arena *a, const struct secret *root, struct keyring *k, struct err *e)
 {
     struct rows r;
     struct str installation;
-    struct secret *root;
     int64_t epoch;
-    const char *file = o->key_file ? o->key_file : arena_printf(a, "%s/root.key", o->data).p;
-    TRY(secret_file_read(file, a, &root, e));
     TRY(installation_of(db, a, &installation, &epoch, e));
     TRY(db_query(db, a, SQL("SELECT id, root_wrap, recovery_wrap FROM data_keys ORDER BY id"), &r, e));
     size_t wrap = str_starts(secret_open(root), S("keyturn-recovery-")) ? 2 : 1;

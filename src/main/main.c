@@ -27,6 +27,10 @@ static const char help[] =
     "      walk the record of everything that was asked; exit status 1 when it was edited, cut or reordered.\n"
     "  keyturn backup --data DIR FILE\n"
     "      a consistent copy of the store, also while it serves; without the root key.\n"
+    "  keyturn recover --data DIR [--store URL] --account SYSTEM/NAME [--version N] [--key-file FILE] [--to FILE]\n"
+    "      a credential past the server, with the root key or the recovery key: the current version, or another one\n"
+    "      of those that it lists. To a terminal, or to FILE (0600; a key to FILE.key). Nothing is changed or "
+    "recorded.\n"
     "  keyturn store copy --from PLACE --to PLACE --data DIR\n"
     "      move the installation to another store: PLACE is sqlite:DIR or a postgresql:// URL, whose --data is DIR. "
     "Stop "
@@ -48,9 +52,9 @@ struct command {
     int (*run)(const struct options *o);
 };
 static const struct command commands[] = {
-    {{"init", NULL}, run_init},           {{"serve", NULL}, run_serve},        {{"audit", "verify"}, run_audit_verify},
-    {{"backup", NULL}, run_backup},       {{"store", "copy"}, run_store_copy}, {{"store", "reopen"}, run_store_reopen},
-    {{"endpoints", NULL}, run_endpoints},
+    {{"init", NULL}, run_init},       {{"serve", NULL}, run_serve},         {{"audit", "verify"}, run_audit_verify},
+    {{"backup", NULL}, run_backup},   {{"store", "copy"}, run_store_copy},  {{"store", "reopen"}, run_store_reopen},
+    {{"recover", NULL}, run_recover}, {{"endpoints", NULL}, run_endpoints},
 };
 
 static bool is_command(const struct command *c, int argc, char **argv, int *ret_words)

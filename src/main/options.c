@@ -32,6 +32,8 @@ static const struct option_row rows[] = {
     ONE("--to", to),
     ONE("--lanes", lanes),
     ONE("--quiet", quiet),
+    ONE("--account", account),
+    ONE("--version", version),
     MANY("--listen", listen, listen_count),
     MANY("--api-allow", api_allow, api_allow_count),
     {"--allow-plain-http", offsetof(struct options, allow_plain_http), true, 0},

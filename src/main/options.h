@@ -7,7 +7,7 @@ enum { LISTENS_MAX = 16 };
 
 struct options {
     const char *data, *admin_user, *admin_password_file, *api_key_file, *key_file, *head, *tls_certificate, *tls_key,
-        *user, *store, *store_password_file, *server, *from, *to, *lanes, *quiet;
+        *user, *store, *store_password_file, *server, *from, *to, *lanes, *quiet, *account, *version;
     const char *listen[LISTENS_MAX];
     const char *api_allow[LISTENS_MAX];
     size_t listen_count, api_allow_count;

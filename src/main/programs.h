@@ -9,15 +9,25 @@ int run_init(const struct options *o);
 int run_serve(const struct options *o);
 int run_audit_verify(const struct options *o);
 int run_backup(const struct options *o);
+int run_recover(const struct options *o);
 int run_store_copy(const struct options *o);
 int run_store_reopen(const struct options *o);
 int run_endpoints(const struct options *o);
 
-/* tools.c: as root on the data of the server's own user: act as him, so that no file there becomes root's. */
+/* tools.c: no core dump of this process, which holds secrets; a change of user may undo it. */
+void forbid_dumps(void);
+/* As root on the data of the server's own user: act as him, so that no file there becomes root's. */
 void act_as_owner(const char *directory);
+void act_as_caller(void); /* again */
+/* The exit status; a failure is told. */
+int report(const char *command, result r, const struct err *e);
 
-/* keys.c: open the keyring of this store with the key file (NULL: DIR/root.key). */
+/* keys.c: open the keyring of this store with the key file (NULL: DIR/root.key), which holds a root key or a recovery
+ * key. */
 RESULT keys_open(struct db *db, struct arena *a, const struct options *o, struct keyring *k, struct err *e);
+/* The same in two steps. */
+RESULT keys_read_root(const struct options *o, struct arena *a, struct secret **ret, struct err *e);
+RESULT keys_open_with(struct db *db, struct arena *a, const struct secret *root, struct keyring *k, struct err *e);
 RESULT installation_of(struct db *db, struct arena *a, struct str *ret_installation, int64_t *ret_epoch, struct err *e);
 /* The first line of a file that only its owner can read; INVALID otherwise. */
 RESULT secret_file_read(const char *file, struct arena *a, struct secret **ret, struct err *e);

@@ -5,8 +5,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/keyturn/pages.h"
@@ -20,13 +18,6 @@
 enum { GRACE_MS = 10000, START_TRIES = 20, QUIET_MAX_S = 3600 };
 
 /* ---- what must hold before any key is read ---- */
-
-static void forbid_dumps(void)
-{
-    struct rlimit none = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
-        log_warning("cannot forbid core dumps: %s", strerror(errno));
-}
 
 static const char *program_folder(struct arena *a)
 {

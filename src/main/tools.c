@@ -1,14 +1,26 @@
 /* main/tools.c: commands beside the server: audit verify, backup, the list of endpoints. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/audit.h"
+#include "base/log.h"
 #include "crypto/random.h"
 #include "gate/gate.h"
 #include "main/programs.h"
 
-static int report(const char *command, result r, const struct err *e)
+void forbid_dumps(void)
+{
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
+        log_warning("cannot forbid core dumps: %s", strerror(errno));
+}
+
+int report(const char *command, result r, const struct err *e)
 {
     if (is_ok(r))
         return 0;
@@ -22,6 +34,12 @@ void act_as_owner(const char *directory)
     if (directory && geteuid() == 0 && stat(directory, &st) == 0 && st.st_uid != 0 &&
         (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0))
         fprintf(stderr, "keyturn: cannot act as the owner of %s\n", directory);
+}
+
+void act_as_caller(void)
+{
+    if (getuid() == 0 && (seteuid(0) != 0 || setegid(0) != 0))
+        die("cannot act as root again");
 }
 
 static result look_at(const struct options *o, struct arena *a, struct store **ret, struct err *e)
@@ -56,6 +74,7 @@ int run_audit_verify(const struct options *o)
     struct store *store = NULL;
     struct audit_report found = {0};
     struct err e = {0};
+    forbid_dumps();
     crypto_start();
     act_as_owner(o->data);
     result r = o->data ? look_at(o, a, &store, &e) : FAIL(&e, INVALID, "audit verify needs --data DIR");
