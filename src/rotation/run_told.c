@@ -100,18 +100,26 @@ static result connect_as_typed(struct attempt *t, struct err *e)
     return r;
 }
 
-/* Each part that was typed is live, or it is refused. */
+/* Each part that was typed is live, and so is the password that the version has besides, or it is refused: what becomes
+ * current is called proved. */
 static result look_at_typed(struct attempt *t, struct err *e)
 {
     enum seen seen = SEEN_LIVE;
+    bool is_typed = str_find(t->job.told, S("password")) >= 0;
     TRY(is_own(t) ? connect_as_typed(t, e) : attempt_connect(t, e));
-    if (str_find(t->job.told, S("password")) >= 0)
+    if (is_typed)
         TRY(look_at_password(t, &seen, e));
     if (seen == SEEN_LIVE && str_find(t->job.told, S("key")) >= 0)
         TRY(look_at_key(t, &seen, e));
+    if (seen != SEEN_LIVE)
+        return FAIL_AS(e, REFUSED, "mismatch", "what was typed does not match the system");
+    if (is_typed || !t->candidate.password)
+        return SUCCESS;
+    TRY(look_at_password(t, &seen, e));
     if (seen == SEEN_LIVE)
         return SUCCESS;
-    return FAIL_AS(e, REFUSED, "mismatch", "what was typed does not match the system");
+    return FAIL_AS(e, REFUSED, "other_half",
+                   "the key is live, but the stored password is not: type that too, or change it");
 }
 
 static result write_adopted(struct db *db, void *argument, struct err *e)

@@ -175,6 +175,21 @@ def test_an_old_version_is_not_adopted_for_the_half_of_it_that_was_typed(ps, str
     assert ok(ps.post("/ISARequests?type=dsskey", query), 201) == keys[1] and account.password() == account.first
 
 
+def test_a_key_alone_is_not_adopted_beside_a_dead_password(ps, strange, admin, tmp_path):
+    """What becomes current is called proved: all of it."""
+    import subprocess
+    account = account_on(ps, strange, "u5")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "theirs"], check=True)
+    private, public = (tmp_path / "theirs").read_text(), (tmp_path / "theirs.pub").read_text()
+    job = into_drift(admin, account)
+    strange.run(["/bin/sh", "-c", "mkdir -p /home/u5/.ssh; cat >>/home/u5/.ssh/authorized_keys; chown -R u5 /home/u5/.ssh; chmod -R go= /home/u5/.ssh"], input=public)
+    answer = order(admin, job, "adopt", {"privateKey": private})
+    assert answer.status_code == 400 and "the stored password is not" in answer.text, answer.text
+    assert state_of(admin, account)["state"] == "drift"
+    assert ok(order(admin, job, "adopt", {"privateKey": private, "password": "Somebody-else-1!"}))["state"] == "done"
+    assert state_of(admin, account)["state"] == "proved" and account.password() == "Somebody-else-1!"
+
+
 def test_who_may_adopt(ps, strange, admin, server, glass):
     account = account_on(ps, strange, "s1")
     job = into_drift(admin, account)
