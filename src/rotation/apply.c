@@ -91,7 +91,8 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     t->entered = t->job;
     if (t->job.sent_at == 0 || t->is_told)
         TRY(engine_must_run(db, t->arena, e));
-    TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, e));
+    int64_t number = t->job.sent_at == 0 ? t->job.version : 0; /* what may be live has to be taken */
+    TRY(turn_check_links(db, t->arena, t->config->keys, t->account.id, number, e));
     TRY(own_let_apply(db, t, e));
     TRY(loaded_still_holds(db, t, e));
     if (t->key_is_ours)
@@ -138,8 +139,8 @@ static result not_entered(struct attempt *t, bool was_sent, const struct err *wh
 
 static bool is_not_entered(const struct err *why)
 {
-    return attempt_has_word(why, "link_broken") || attempt_has_word(why, ENGINE_STOPPED) ||
-           attempt_has_word(why, "functional_shared");
+    return attempt_has_word(why, "link_broken") || attempt_has_word(why, "link_refuses") ||
+           attempt_has_word(why, ENGINE_STOPPED) || attempt_has_word(why, "functional_shared");
 }
 
 /* No login has proved it. */

@@ -10,6 +10,7 @@
 #include "rotation/synced.h"
 #include "rotation/told.h"
 #include "rotation/turn.h"
+#include "rotation/whole.h"
 
 enum { PASSWORD_MAX = 1024 };
 
@@ -177,8 +178,8 @@ static result is_same_wish(struct db *db, struct arena *a, const struct keyring 
     TRY(version_open(db, a, keys, q->account.id, q->job.version, &candidate, e));
     bool same_password = was_generated || secret_equal(candidate.password, w->password);
     bool has_key_part = str_find(q->job.parts, S("key")) >= 0;
-    bool same_key =
-        w->private_key ? has_key_part && secret_equal(candidate.private_key, w->private_key) : !has_key_part;
+    bool same_key = w->private_key ? has_key_part && secret_equal(candidate.private_key, w->private_key)
+                                   : has_key_part == (was_generated && q->account.dss_auto_management);
     *ret = same_password && same_key;
     return SUCCESS;
 }
@@ -190,17 +191,25 @@ static result take_over(struct db *db, struct arena *a, const struct asked *q, i
     bool was_taken = false;
     if (str_equal(str_of(q->wish->trigger), S("caller")))
         TRY(job_take_over(db, q->job.id, q->wish->by, now, &was_taken, e));
+    if (was_taken && q->job.parent_id)
+        TRY(whole_child_left(db, q->job.parent_id, q->account.name, now, e));
     if (was_taken)
         audit_note(db, "account.change.intent", true, account_object(a, q), q->account.id,
                    arena_printf(a, "job %" PRId64 ", asked for while it waited", q->job.id));
     return SUCCESS;
 }
 
+/* It was queued before the account's keys were the server's to make. */
+static bool is_without_key(const struct asked *q)
+{
+    return q->account.dss_auto_management && is_only_waiting(q) && str_find(q->job.parts, S("key")) < 0;
+}
+
 static result while_unfinished(struct db *db, struct arena *a, const struct keyring *keys, const struct asked *q,
                                int64_t now, int64_t *ret_job, bool *ret_is_done, struct err *e)
 {
     *ret_is_done = true;
-    if (q->wish->is_queued && !q->wish->password && !q->wish->private_key) {
+    if (q->wish->is_queued && !q->wish->password && !q->wish->private_key && !is_without_key(q)) {
         *ret_job = q->job.id;
         return is_only_waiting(q) ? take_over(db, a, q, now, e) : SUCCESS;
     }
@@ -221,7 +230,7 @@ static result make_job(struct db *db, struct arena *a, const struct keyring *key
 {
     const struct change_wish *w = q->wish;
     bool worker_makes_it = !w->password && !w->private_key && (w->is_queued || q->account.dss_auto_management);
-    bool is_key_made = q->account.dss_auto_management && !w->private_key;
+    bool is_key_made = q->account.dss_auto_management && !w->private_key && !w->password;
     struct job j = {.kind = S("change"),
                     .state = w->is_queued || worker_makes_it ? S("queued") : S("prepared"),
                     .trigger = str_of(w->trigger),
@@ -261,7 +270,7 @@ result change_ask(struct db *db, struct arena *a, const struct keyring *keys, co
     }
     if (!wish->is_queued)
         TRY(engine_is_awaited(db, a, "Credential not changed", e));
-    TRY(turn_check_links(db, a, keys, q.account.id, e));
+    TRY(turn_check_links(db, a, keys, q.account.id, 0, e));
     return make_job(db, a, keys, &q, now, ret_job, e);
 }
 

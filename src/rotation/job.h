@@ -83,8 +83,8 @@ RESULT job_tell_settled(struct db *db, const struct job *j, struct err *e);
 RESULT job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, bool *ret_dropped, struct err *e);
 /* Its next try is now, and it is held no longer. CONFLICT unless it is `queued` or `resolving`. */
 RESULT job_retry(struct db *db, const struct job *j, int64_t now, struct err *e);
-/* Queued by the server itself, or for a later try: it becomes this user's, and is due. *ret_taken false: it was
- * already, or is no longer queued, or waits for the first one of its system. */
+/* Queued by the server itself, for a later try, or as one of a whole system: it becomes this user's alone, and is due.
+ * *ret_taken false: it was already, or is no longer queued. */
 RESULT job_take_over(struct db *db, int64_t id, int64_t by, int64_t now, bool *ret_taken, struct err *e);
 /* What this server has in hand stays its own. */
 RESULT jobs_renew(struct db *db, struct arena *a, const int64_t *ids, size_t n, int64_t now, struct err *e);

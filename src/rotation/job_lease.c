@@ -231,9 +231,10 @@ result job_take_over(struct db *db, int64_t id, int64_t by, int64_t now, bool *r
     int64_t changed = 0;
     TRY(db_run_counting(
         db,
-        SQL("UPDATE jobs SET trigger_kind = 'caller', made_by = $2, next_try_at = CASE WHEN next_try_at > $3 THEN $3 "
-            "ELSE next_try_at END WHERE id = $1 AND is_open = 1 AND state = 'queued' AND is_held = 0 "
-            "AND (trigger_kind <> 'caller' OR next_try_at > $3)",
+        SQL("UPDATE jobs SET trigger_kind = 'caller', made_by = $2, parent_id = 0, is_held = 0, next_try_at = CASE "
+            "WHEN "
+            "next_try_at > $3 THEN $3 ELSE next_try_at END WHERE id = $1 AND is_open = 1 AND state = 'queued' "
+            "AND (trigger_kind <> 'caller' OR next_try_at > $3 OR parent_id > 0)",
             P_INT(id), P_INT(by), P_INT(now)),
         &changed, e));
     *ret_taken = changed == 1;

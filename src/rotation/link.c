@@ -304,6 +304,17 @@ result link_approve(struct db *db, struct arena *a, const struct keyring *keys, 
     return SUCCESS;
 }
 
+/* It was turned all the time; but for one that could not take a version, and a push that had to stop. */
+static result catch_up(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t now,
+                       struct err *e)
+{
+    struct managed_account account;
+    if (l->far.system_id)
+        return l->far.behind_since ? follower_turn(db, l, now, e) : SUCCESS;
+    TRY(account_get(db, a, l->account_id, now, &account, e));
+    return l->version == account.current_version ? SUCCESS : link_copy(db, a, keys, l, account.current_version, now, e);
+}
+
 result link_resume(struct db *db, struct arena *a, const struct keyring *keys, const struct caller *who, int64_t id,
                    int64_t now, struct err *e)
 {
@@ -319,8 +330,7 @@ result link_resume(struct db *db, struct arena *a, const struct keyring *keys, c
         return SUCCESS;
     row.link.state = S("active");
     TRY(db_run(db, SQL("UPDATE links SET state = 'active' WHERE id = $1", P_INT(id)), e));
-    if (row.link.far.behind_since)
-        TRY(follower_turn(db, &row.link, now, e));
+    TRY(catch_up(db, a, keys, &row.link, now, e));
     link_note(db, a, &row.link, "link.resume", STR_ABSENT);
     return link_seal_row(db, a, keys, &row.link, e);
 }

@@ -72,7 +72,11 @@ RESULT link_may_delete_system(struct db *db, struct arena *a, int64_t system_id,
 /* The keeper that main gives to the vault. */
 struct keeper;
 const struct keeper *link_keeper(const struct keyring *keys);
-/* turn.c: seal this version's parts anew under every active link. */
+/* turn.c: seal this version's parts anew under every active link. One whose end cannot take them: an error; but where
+ * the version is proved, that link is suspended and its copy erased, and the others turn. */
 RESULT link_turn_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
-                     int64_t now, struct err *e);
-RESULT link_check_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e);
+                     bool is_proved, int64_t now, struct err *e);
+/* Every row verifies (INTERNAL "link_broken"), and every end here would take this version (INVALID "link_refuses"; 0:
+ * the rows alone). */
+RESULT link_check_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                      struct err *e);

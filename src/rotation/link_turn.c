@@ -1,11 +1,13 @@
 /* rotation/link_turn.c: copies: made, turned with their account, compared, erased. */
 #include "audit/audit.h"
+#include "base/log.h"
 #include "rotation/attempt.h"
 #include "rotation/change.h"
 #include "rotation/follower.h"
 #include "rotation/owed.h"
 #include "rotation/version.h"
 #include "vault/auto_login.h"
+#include "vault/value.h"
 
 result link_part(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
                  struct secret **ret, struct err *e)
@@ -56,37 +58,93 @@ result link_copy(struct db *db, struct arena *a, const struct keyring *keys, con
         e);
 }
 
-result link_check_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e)
+/* Would link_copy be refused? */
+static result may_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l, int64_t number,
+                       struct err *e)
 {
-    struct link_row *rows;
-    size_t n;
-    TRY(link_load_account(db, a, account_id, &rows, &n, e));
-    for (size_t i = 0; i < n; i++)
-        TRY(link_check_row(a, keys, &rows[i], e));
-    return SUCCESS;
+    struct secret *value;
+    struct str name;
+    if (l->far.system_id || str_equal(l->state, S("offered")))
+        return SUCCESS;
+    TRY(link_part(db, a, keys, l, number, &value, e));
+    if (!value)
+        return FAIL(e, CONFLICT, "The account has no %.*s to copy", STR_ARG(l->part));
+    if (!l->user_id)
+        return value_may_keep(db, a, l->attribute_id, l->id, value, e);
+    TRY(link_login_name(db, a, l, &name, e));
+    return auto_login_may_keep(db, a, l->user_id, l->id, name, value, e);
 }
 
-result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
-                     int64_t now, struct err *e)
+static bool is_refusal(result r)
+{
+    return r.code == INVALID || r.code == CONFLICT || r.code == NOT_FOUND;
+}
+
+result link_check_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                      struct err *e)
 {
     struct link_row *rows;
     size_t n;
     TRY(link_load_account(db, a, account_id, &rows, &n, e));
     for (size_t i = 0; i < n; i++) {
+        struct err why = {0};
         TRY(link_check_row(a, keys, &rows[i], e));
-        if (!str_equal(rows[i].link.state, S("offered")))
-            TRY(link_copy(db, a, keys, &rows[i].link, number, now, e));
+        result fits = number ? may_copy(db, a, keys, &rows[i].link, number, &why) : SUCCESS;
+        if (is_refusal(fits))
+            return FAIL_AS(e, INVALID, "link_refuses", "link %" PRId64 " (%.*s) cannot take it: %s", rows[i].link.id,
+                           STR_ARG(rows[i].link.end_name), why.text);
+        if (!is_ok(fits)) {
+            *e = why;
+            return fits;
+        }
     }
     return SUCCESS;
 }
 
+/* The account's value is live, and this end cannot take it: whoever reads there is refused, and given nothing old. */
+static result let_go(struct db *db, struct arena *a, const struct keyring *keys, struct link_row *row,
+                     const struct err *why, struct err *e)
+{
+    struct link *l = &row->link;
+    log_error("link %" PRId64 " of account %" PRId64 " to %.*s is suspended, for it cannot take the new version: %s",
+              l->id, l->account_id, STR_ARG(l->end_name), why->text);
+    l->state = S("suspended");
+    TRY(db_run(db, SQL("UPDATE links SET state = 'suspended' WHERE id = $1", P_INT(l->id)), e));
+    TRY(link_seal_row(db, a, keys, l, e));
+    TRY(link_erase_copy(db, l, e));
+    link_note(db, a, l, "link.suspend", arena_str(a, str_of(why->text)));
+    return SUCCESS;
+}
+
+result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                     bool is_proved, int64_t now, struct err *e)
+{
+    struct link_row *rows;
+    size_t n;
+    TRY(link_load_account(db, a, account_id, &rows, &n, e));
+    for (size_t i = 0; i < n; i++) {
+        struct err why = {0};
+        TRY(link_check_row(a, keys, &rows[i], e));
+        if (str_equal(rows[i].link.state, S("offered")))
+            continue;
+        bool is_stuck = is_proved && is_refusal(may_copy(db, a, keys, &rows[i].link, number, &why));
+        TRY(is_stuck ? let_go(db, a, keys, &rows[i], &why, e) : link_copy(db, a, keys, &rows[i].link, number, now, e));
+    }
+    return SUCCESS;
+}
+
+/* *ret_is_named: an auto-login goes by the account's present name. */
 static result open_copy(struct db *db, struct arena *a, const struct keyring *keys, const struct link *l,
-                        struct secret **ret, struct err *e)
+                        struct secret **ret, bool *ret_is_named, struct err *e)
 {
     struct auto_login login;
+    struct str name;
+    *ret_is_named = true;
     if (!l->user_id)
         return value_kept(db, a, keys, l->attribute_id, l->id, ret, e);
     TRY(auto_login_open(db, a, keys, l->user_id, &login, ret, e));
+    TRY(link_login_name(db, a, l, &name, e));
+    *ret_is_named = str_equal(login.login_name, name);
     return login.kept_by == l->id ? SUCCESS : FAIL(e, CONFLICT, "The auto-login does not follow this link");
 }
 
@@ -96,6 +154,7 @@ result link_verify(struct db *db, struct arena *a, const struct keyring *keys, c
     struct link_row row;
     struct managed_account account;
     struct secret *copy, *original;
+    bool is_named;
     TRY(link_get(db, a, who, id, &row.link, e));
     TRY(link_load(db, a, id, &row, e));
     if (!str_equal(row.link.state, S("active")))
@@ -104,9 +163,9 @@ result link_verify(struct db *db, struct arena *a, const struct keyring *keys, c
         return FAIL(e, CONFLICT, "What another server holds cannot be compared from here; see the link's follower");
     TRY(link_check_row(a, keys, &row, e));
     TRY(account_get(db, a, row.link.account_id, clock_now(), &account, e));
-    TRY(open_copy(db, a, keys, &row.link, &copy, e));
+    TRY(open_copy(db, a, keys, &row.link, &copy, &is_named, e));
     TRY(link_part(db, a, keys, &row.link, account.current_version, &original, e));
-    *ret_equal = secret_equal(copy, original) && row.link.version == account.current_version;
+    *ret_equal = secret_equal(copy, original) && is_named && row.link.version == account.current_version;
     *ret_version = row.link.version;
     link_note(db, a, &row.link, "link.verify", *ret_equal ? S("equal") : S("different"));
     return SUCCESS;

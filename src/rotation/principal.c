@@ -23,15 +23,21 @@ struct target_account principal_of_account(const struct managed_account *m)
     return who;
 }
 
-const char *principal_changed(const struct managed_account *before, const struct managed_account *after)
+const char *principal_renamed(const struct managed_account *before, const struct managed_account *after)
 {
     return !str_equal(after->name, before->name)                                 ? "AccountName"
            : !str_equal(after->domain_name, before->domain_name)                 ? "DomainName"
            : !str_equal(after->distinguished_name, before->distinguished_name)   ? "DistinguishedName"
            : !str_equal(after->user_principal_name, before->user_principal_name) ? "UserPrincipalName"
            : !str_equal(after->sam_account_name, before->sam_account_name)       ? "SAMAccountName"
-           : after->use_own_credentials != before->use_own_credentials           ? "UseOwnCredentials"
                                                                                  : NULL;
+}
+
+const char *principal_changed(const struct managed_account *before, const struct managed_account *after)
+{
+    const char *renamed = principal_renamed(before, after);
+    bool is_other_way = after->use_own_credentials != before->use_own_credentials;
+    return renamed ? renamed : is_other_way ? "UseOwnCredentials" : NULL;
 }
 
 struct str principal_of_functional(struct arena *a, const struct functional_account *f)

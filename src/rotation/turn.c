@@ -12,9 +12,25 @@ static const char *proof_word(enum turn_proof proof)
     return proof == TURN_BY_LOGIN ? "login" : proof == TURN_BY_COMPARE ? "compare" : "";
 }
 
-result turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e)
+result turn_renamed(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now,
+                    struct err *e)
 {
-    return link_check_all(db, a, keys, account_id, e);
+    struct managed_account account;
+    TRY(db_run(
+        db,
+        SQL("UPDATE managed_accounts SET state = 'unverified' WHERE id = $1 AND state = 'proved'", P_INT(account_id)),
+        e));
+    TRY(account_get(db, a, account_id, now, &account, e));
+    if (!account.current_version)
+        return SUCCESS;
+    TRY(link_check_all(db, a, keys, account_id, account.current_version, e));
+    return link_turn_all(db, a, keys, account_id, account.current_version, false, now, e);
+}
+
+result turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                        struct err *e)
+{
+    return link_check_all(db, a, keys, account_id, number, e);
 }
 
 /* A version loses "last proved" only here, when another one was proved. */
@@ -73,13 +89,13 @@ result turn_account(struct db *db, struct arena *a, const struct keyring *keys, 
 {
     struct managed_account account;
     TRY(account_get(db, a, account_id, now, &account, e));
-    TRY(link_check_all(db, a, keys, account_id, e));
+    TRY(link_check_all(db, a, keys, account_id, 0, e));
     TRY(own_turn(db, a, keys, &account, number, proof, now, e));
     TRY(move_standings(db, account_id, number, account.current_version, e));
     TRY(move_account(db, &account, number, proof, now, e));
     if (proof != TURN_STORED_ONLY)
         TRY(mark_version_proved(db, account_id, number, proof, now, e));
-    TRY(link_turn_all(db, a, keys, account_id, number, now, e));
+    TRY(link_turn_all(db, a, keys, account_id, number, proof != TURN_STORED_ONLY, now, e));
     /* What no system has been seen to have is no reason to restart anything. */
     if (proof != TURN_STORED_ONLY)
         TRY(propagation_turn(db, a, account_id, now, e));

@@ -9,7 +9,8 @@ enum turn_proof { TURN_STORED_ONLY, TURN_BY_LOGIN, TURN_BY_COMPARE };
 /* Make `number` current: the one before becomes previous, older ones retired; every active link of the account is
  * sealed anew with it, and so is the functional account whose password it is (own.h); dates move. TURN_STORED_ONLY
  * leaves the account `unverified` and the last proved version marked as such. INTERNAL before anything is written when
- * a link's row does not verify (its MAC): the turn stops, and alerts.
+ * a link's row does not verify (its MAC): the turn stops, and alerts. A link that cannot take it stops one that is only
+ * stored, and is suspended where the version is proved.
  */
 RESULT turn_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
                     enum turn_proof proof, int64_t by, int64_t now, struct err *e);
@@ -22,5 +23,10 @@ RESULT turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, int6
 RESULT turn_mark_lost(struct db *db, int64_t account_id, int64_t number, bool is_drift, struct err *e);
 /* What was sent to it was given up: nobody knows which version is the live one. */
 RESULT turn_mark_unverified(struct db *db, int64_t account_id, struct err *e);
-/* Do all links of the account verify? Asked before anything is sent. */
-RESULT turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, struct err *e);
+/* The account is called otherwise on its system now: nobody has proved that, and links carry its name. INVALID,
+ * CONFLICT: one of them cannot take it. */
+RESULT turn_renamed(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now,
+                    struct err *e);
+/* Do all links of the account verify, and would they take this version (0: none yet)? Asked before anything is sent. */
+RESULT turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
+                        struct err *e);

@@ -273,3 +273,12 @@ result whole_child_moved(struct db *db, int64_t parent_id, int64_t now, struct e
         return stop(db, a, parent_id, S("no other change succeeded"), now, e);
     return s.held && !s.trying ? let_go_one(db, parent_id, e) : let_go_last(db, parent_id, &s, e);
 }
+
+result whole_child_left(struct db *db, int64_t parent_id, struct str account_name, int64_t now, struct err *e)
+{
+    TRY(db_run(db,
+               SQL("UPDATE jobs SET skipped = skipped || $2 || ': somebody has queued a change of it\n' WHERE id = $1",
+                   P_INT(parent_id), P_TEXT(account_name)),
+               e));
+    return whole_child_moved(db, parent_id, now, e);
+}

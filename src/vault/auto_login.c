@@ -144,14 +144,21 @@ RESULT auto_login_delete(struct db *db, struct arena *a, const struct caller *wh
 
 /* ---- for the keeper ---- */
 
-RESULT auto_login_keep(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t kept_by,
-                       struct str login_name, const struct secret *password, int64_t now, struct err *e)
+RESULT auto_login_may_keep(struct db *db, struct arena *a, int64_t user_id, int64_t kept_by, struct str login_name,
+                           const struct secret *password, struct err *e)
 {
     struct rows present;
     TRY(check(login_name, password, e));
     TRY(kept_by_of(db, a, user_id, &present, e));
     if (present.n > 0 && row_int(&present, 0, 0) != 0 && row_int(&present, 0, 0) != kept_by)
         return FAIL(e, CONFLICT, "The auto-login follows something else");
+    return SUCCESS;
+}
+
+RESULT auto_login_keep(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t kept_by,
+                       struct str login_name, const struct secret *password, int64_t now, struct err *e)
+{
+    TRY(auto_login_may_keep(db, a, user_id, kept_by, login_name, password, e));
     return write_login(
         db, a, keys,
         &(struct login_write){

@@ -26,6 +26,9 @@ RESULT auto_login_open(struct db *db, struct arena *a, const struct keyring *key
 /* For the keeper only. */
 RESULT auto_login_keep(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t kept_by,
                        struct str login_name, const struct secret *password, int64_t now, struct err *e);
+/* Would it be taken? CONFLICT, INVALID. */
+RESULT auto_login_may_keep(struct db *db, struct arena *a, int64_t user_id, int64_t kept_by, struct str login_name,
+                           const struct secret *password, struct err *e);
 RESULT auto_login_erase_kept(struct db *db, int64_t user_id, int64_t kept_by, struct err *e);
 /* The user is about to be deleted: his auto-login goes, its link ends. */
 RESULT auto_login_forget_user(struct db *db, struct arena *a, int64_t user_id, int64_t now, struct err *e);

@@ -20,12 +20,12 @@ struct stored_value stored_value_of_row(const struct rows *rows, size_t row)
     };
 }
 
-RESULT value_check(const struct secret *value, struct err *e)
+RESULT value_check(const struct secret *value, size_t max, struct err *e)
 {
     if (!value)
         return FAIL(e, INVALID, "value: is required");
-    if (secret_length(value) > VALUE_BYTES_MAX)
-        return FAIL(e, INVALID, "value: has more than %d bytes", VALUE_BYTES_MAX);
+    if (secret_length(value) > max)
+        return FAIL(e, INVALID, "value: has more than %zu bytes", max);
     if (secret_has_any(value, "\0", 1) || !secret_is_utf8(value))
         return FAIL(e, INVALID, "value: is not UTF-8, or has U+0000");
     return SUCCESS;

@@ -3,7 +3,10 @@
 
 #include "vault/value.h"
 
-enum { VALUE_BYTES_MAX = 8192 };
+enum {
+    VALUE_BYTES_MAX = 8192,
+    KEPT_BYTES_MAX = 65536 /* of one that somebody else keeps: a private key */
+};
 
 struct stored_value {
     struct value value; /* clear: NULL */
@@ -17,8 +20,8 @@ struct stored_value {
 enum { VALUE_COLUMN_COUNT = 11 };
 struct stored_value stored_value_of_row(const struct rows *rows, size_t row);
 
-/* There, at most VALUE_BYTES_MAX bytes of UTF-8 without U+0000: INVALID. */
-RESULT value_check(const struct secret *value, struct err *e);
+/* There, at most so many bytes of UTF-8 without U+0000: INVALID. */
+RESULT value_check(const struct secret *value, size_t max, struct err *e);
 
 /* What a row of attribute_values is sealed with. A version is never given twice, so a blob of yesterday opens nowhere.
  */

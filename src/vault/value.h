@@ -57,6 +57,9 @@ RESULT value_link_end(struct db *db, struct arena *a, int64_t attribute_id, stru
 /* Store (insert or replace) the standard value, kept by `kept_by`; version +1, updated by user 0. */
 RESULT value_keep(struct db *db, struct arena *a, const struct keyring *keys, int64_t attribute_id, int64_t kept_by,
                   const struct secret *value, int64_t now, struct err *e);
+/* Would it be taken? CONFLICT, INVALID. */
+RESULT value_may_keep(struct db *db, struct arena *a, int64_t attribute_id, int64_t kept_by, const struct secret *value,
+                      struct err *e);
 RESULT value_kept(struct db *db, struct arena *a, const struct keyring *keys, int64_t attribute_id, int64_t kept_by,
                   struct secret **ret, struct err *e);
 RESULT value_erase_kept(struct db *db, int64_t attribute_id, int64_t kept_by, struct err *e);

@@ -35,14 +35,20 @@ static RESULT check_end(struct db *db, struct arena *a, int64_t attribute_id, in
     return SUCCESS;
 }
 
+RESULT value_may_keep(struct db *db, struct arena *a, int64_t attribute_id, int64_t kept_by, const struct secret *value,
+                      struct err *e)
+{
+    TRY(value_check(value, KEPT_BYTES_MAX, e));
+    return check_end(db, a, attribute_id, kept_by, e);
+}
+
 RESULT value_keep(struct db *db, struct arena *a, const struct keyring *keys, int64_t attribute_id, int64_t kept_by,
                   const struct secret *value, int64_t now, struct err *e)
 {
     struct sealed sealed;
     struct value kept;
     int64_t id;
-    TRY(value_check(value, e));
-    TRY(check_end(db, a, attribute_id, kept_by, e));
+    TRY(value_may_keep(db, a, attribute_id, kept_by, value, e));
     TRY(value_seal(db, a, keys, attribute_id, 0, value, &sealed, e));
     TRY(db_insert(db,
                   SQL("INSERT INTO attribute_values (attribute_id, user_id, sealed, seal_version, kept_by, created_by,"

@@ -111,7 +111,7 @@ RESULT value_create(struct db *db, struct arena *a, const struct keyring *keys, 
             return FAIL(e, INVALID, "credentialAttributeId: the credential has no attribute %" PRId64,
                         entries[i].attribute_id);
         TRY(target_of(&w, attributes[i], &entries[i], &user_ids[i], e));
-        TRY(value_check(entries[i].value, e));
+        TRY(value_check(entries[i].value, VALUE_BYTES_MAX, e));
     }
     struct value *made = arena_array(a, struct value, n);
     for (size_t i = 0; i < n; i++)
@@ -161,7 +161,7 @@ RESULT value_update(struct db *db, struct arena *a, const struct keyring *keys, 
     TRY(find_value(&w, credential_id, value_id, &t, e));
     if (!t.may_set)
         return FAIL(e, DENIED, NOT_PERMITTED);
-    TRY(value_check(value, e));
+    TRY(value_check(value, VALUE_BYTES_MAX, e));
     TRY(refuse_kept(db, a, t.stored.kept_by, e));
     if (version.is_set && version.value != t.stored.value.version)
         return FAIL(e, CONFLICT, "The value has been changed: its version is %" PRId64, t.stored.value.version);

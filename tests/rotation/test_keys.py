@@ -94,6 +94,42 @@ def test_a_pair_made_here(ps, host, tmp_path):
     wait_for(lambda: not logs_in(host, "u6", made, tmp_path), timeout=20)
 
 
+def unreached(ps, host, name, **more):
+    """An account with a change that waits: its system is at a port where nobody is. And what lets it go."""
+    system = take_on_host(ps, host, port=1, Timeout=3)
+    account = Managed(ps, host, name, system=system, **more)
+    host.set_password(name, account.first)
+    return account, lambda: ok(ps.put(f"/ManagedSystems/{system}", {"Port": host.port}))
+
+
+def waiting_job(admin, account):
+    jobs = ok(admin.own("GET", f"/jobs?state=open&kind=change&accountId={account.id}"))["items"]
+    return jobs and jobs[0]["reason"] and jobs[0]
+
+
+def test_a_password_is_set_before_there_is_a_pair(ps, host, admin):
+    """The pair that was to be made waits for a dead host; somebody sets a password."""
+    account, mend = unreached(ps, host, "u6", DSSAutoManagementFlag=True)
+    wait_for(lambda: waiting_job(admin, account), timeout=40)
+    mend()
+    answer = account.put({"Password": "Given-without-key-1!"})
+    assert answer.status_code == 204, answer.text
+    assert host.can_login("u6", "Given-without-key-1!")
+    assert account.put({}).status_code == 204 and stored_key(ps, account)
+    answer = account.put({"Password": "Given-beside-key-1!"})
+    assert answer.status_code == 204 and account.password() == "Given-beside-key-1!", answer.text
+
+
+def test_a_change_that_waits_makes_the_pair_too(ps, host, admin, tmp_path):
+    account, mend = unreached(ps, host, "u6")
+    assert account.change({"Queue": True}).status_code == 204
+    wait_for(lambda: waiting_job(admin, account), timeout=40)
+    mend()
+    assert ok(ps.put(f"/ManagedAccounts/{account.id}", {"DSSAutoManagementFlag": True}))["DSSAutoManagementFlag"] is True
+    wait_for(lambda: not ok(admin.own("GET", f"/jobs?state=open&kind=change&accountId={account.id}"))["items"], timeout=60)
+    assert logs_in(host, "u6", stored_key(ps, account), tmp_path)
+
+
 def test_an_account_that_changes_its_own_password(ps, host):
     """UseOwnCredentials, and no functional account at all."""
     body = {"EntityTypeID": 1, "HostName": "self-host", "IPAddress": "127.0.0.1", "PlatformID": 2, "Port": host.port, "Timeout": 20}

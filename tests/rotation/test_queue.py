@@ -181,6 +181,25 @@ def test_three_refusals_drop_the_rest(ps, strange, admin):
     assert accounts[4].change().status_code == 204  # they are free
 
 
+def test_what_somebody_queues_himself_is_not_dropped_with_the_rest(ps, strange, admin):
+    """He was told 204: it is his, whether the others come to anything or not."""
+    accounts = taken_on(ps, admin, strange, ["u1", "u2", "u3", "u4", "u5"])
+    with told(strange, "refuse"), retries(admin, retries=1):
+        with stopped(admin):
+            change_all(ps, admin, accounts[0].system_id)
+            assert accounts[4].change({"Queue": True}).status_code == 204
+            assert "u5: somebody has queued a change of it" in whole(admin, accounts[0].system_id)["skipped"]
+        assert settled(admin, accounts[4])["state"] == "refused"
+        wait_for(lambda: whole(admin, accounts[0].system_id)["state"] == "dropped", timeout=60)
+    assert states(admin, accounts) == ["refused"] * 3 + ["dropped", "refused"]
+    parent = whole(admin, accounts[0].system_id)
+    assert parent["progress"] == {"done": 3, "total": 4}
+    # One that was let go already is his as well.
+    with stopped(admin):
+        assert accounts[0].change({"Queue": True}).status_code == 204
+    assert settled(admin, accounts[0])["state"] == "done"
+
+
 def test_a_refused_canary_is_followed_by_another(ps, strange, admin):
     system = take_on_host(ps, strange, Timeout=3)
     nobody = Managed(ps, strange, "nobodyhere", password="x", system=system)

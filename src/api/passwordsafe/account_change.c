@@ -5,6 +5,7 @@
 #include "rotation/owed.h"
 #include "rotation/principal.h"
 #include "rotation/rotation.h"
+#include "rotation/turn.h"
 
 enum { SWITCHES = 10 };
 
@@ -285,6 +286,14 @@ static result drop_own_change(struct call *c, const struct managed_account *befo
     return job_drop_unsent(c->db, open.id, "AutoManagementFlag was turned off", c->now, &was_dropped, e);
 }
 
+static result tell_renamed(struct call *c, const struct managed_account *before, const struct managed_account *m,
+                           struct err *e)
+{
+    if (!principal_renamed(before, m))
+        return SUCCESS;
+    return turn_renamed(c->db, c->arena, c->service->keys, m->id, c->now, e);
+}
+
 static result account_edit(struct call *c, struct err *e)
 {
     struct managed_account before, m, after;
@@ -297,6 +306,7 @@ static result account_edit(struct call *c, struct err *e)
     TRY(check_links(c, &before, &m, e));
     TRY(check_principal(c, &before, &m, e));
     TRY(account_update(c->db, c->arena, &m, c->now, e));
+    TRY(tell_renamed(c, &before, &m, e));
     TRY(drop_own_change(c, &before, &m, e));
     if (has_secret(in)) {
         struct change_wish wish = wish_of(c, m.id, in);
