@@ -111,6 +111,8 @@ RESULT write_candidate(struct db *db, struct attempt *t, struct err *e); /* as t
 /* loaded.c: BUSY when the system or the account is another one by now than what was loaded: moved, renamed, given
  * another way to sign in. In the transaction that goes by it. */
 RESULT loaded_still_holds(struct db *db, const struct attempt *t, struct err *e);
+/* The same, of the system alone: a push goes to another one than its account's. */
+RESULT loaded_system_holds(struct db *db, const struct attempt *t, struct err *e);
 
 /* send.c. Before the candidate goes out: is its key there already? What it says is kept with APPLYING, for a later
  * attempt finds our own. */

@@ -99,18 +99,34 @@ result follower_turn(struct db *db, const struct link *l, int64_t now, struct er
     return str_equal(l->state, S("active")) ? queue(db, l, now, e) : SUCCESS;
 }
 
+static result turn_each(struct db *db, struct arena *a, const struct rows *ids, int64_t now, struct err *e)
+{
+    for (size_t i = 0; i < ids->n; i++) {
+        struct link_row row;
+        TRY(link_load(db, a, row_int(ids, i, 0), &row, e));
+        if (!str_equal(row.link.state, S("offered")))
+            TRY(follower_turn(db, &row.link, now, e));
+    }
+    return SUCCESS;
+}
+
 result follower_turn_all(struct db *db, struct arena *a, int64_t now, struct err *e)
 {
     struct rows r;
     TRY(db_query(db, a, SQL("SELECT l.id FROM followers f JOIN links l ON l.attribute_id = -f.id AND l.user_id = 0"),
                  &r, e));
-    for (size_t i = 0; i < r.n; i++) {
-        struct link_row row;
-        TRY(link_load(db, a, row_int(&r, i, 0), &row, e));
-        if (!str_equal(row.link.state, S("offered")))
-            TRY(follower_turn(db, &row.link, now, e));
-    }
-    return SUCCESS;
+    return turn_each(db, a, &r, now, e);
+}
+
+result link_push_anew(struct db *db, struct arena *a, int64_t system_id, int64_t now, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a,
+                 SQL("SELECT l.id FROM followers f JOIN links l ON l.attribute_id = -f.id AND l.user_id = 0 WHERE "
+                     "f.system_id = $1",
+                     P_INT(system_id)),
+                 &r, e));
+    return turn_each(db, a, &r, now, e);
 }
 
 /* A push that may still arrive, or is to be sent once more because one may: whatever comes next has to know. Until

@@ -67,6 +67,8 @@ RESULT link_audience(struct db *db, struct arena *a, const struct link *l, struc
 RESULT link_count(struct db *db, struct arena *a, int64_t account_id, int64_t *ret, struct err *e);
 RESULT link_suspend_account(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now,
                             struct err *e); /* Terminate (passwordsafe-api 7.8) */
+/* This system is another server now: whatever links push to it is pushed there. */
+RESULT link_push_anew(struct db *db, struct arena *a, int64_t system_id, int64_t now, struct err *e);
 /* CONFLICT while links push to this system. */
 RESULT link_may_delete_system(struct db *db, struct arena *a, int64_t system_id, struct err *e);
 /* The keeper that main gives to the vault. */

@@ -17,14 +17,20 @@ static bool is_same_place(const struct managed_system *a, const struct managed_s
            is_same_opt(a->functional_account_id, b->functional_account_id);
 }
 
+static const char changed[] = "the system or the account was changed since it was loaded";
+
+result loaded_system_holds(struct db *db, const struct attempt *t, struct err *e)
+{
+    struct managed_system system;
+    TRY(system_get(db, t->arena, t->system.id, &system, e));
+    return is_same_place(&system, &t->system) ? SUCCESS : FAIL(e, BUSY, "%s", changed);
+}
+
 result loaded_still_holds(struct db *db, const struct attempt *t, struct err *e)
 {
     struct managed_account account;
-    struct managed_system system;
     TRY(account_get(db, t->arena, t->account.id, clock_now(), &account, e));
-    TRY(system_get(db, t->arena, account.system_id, &system, e));
-    bool is_same_account = account.system_id == t->account.system_id && !principal_changed(&t->account, &account);
-    if (is_same_account && is_same_place(&system, &t->system))
-        return SUCCESS;
-    return FAIL(e, BUSY, "the system or the account was changed since it was loaded");
+    if (account.system_id != t->system.id || principal_changed(&t->account, &account))
+        return FAIL(e, BUSY, "%s", changed);
+    return loaded_system_holds(db, t, e);
 }

@@ -96,14 +96,17 @@ static result write_pushed(struct db *db, void *argument, struct err *e)
     int64_t now = clock_now();
     audit_act_as_server(db);
     TRY(account_get(db, t->arena, t->account.id, now, &account, e));
-    bool is_newest = account.current_version == p->version, is_over = is_newest && !p->was_unknown;
+    struct err moved;
+    bool is_there = is_ok(loaded_system_holds(db, t, &moved));
+    bool is_newest = is_there && account.current_version == p->version, is_over = is_newest && !p->was_unknown;
     if (is_over)
         TRY(job_settle(db, &t->job, "done", true, "", S(""), now, e));
     else if (is_newest)
         TRY(job_back_to_queue(db, &t->job, now + CONFIRM_AFTER, "confirm",
                               S("stored there; sent once more, for an earlier attempt may still arrive"), e));
     else
-        TRY(job_back_to_queue(db, &t->job, now, "newer", S("the account has turned again"), e));
+        TRY(job_back_to_queue(db, &t->job, now, "newer",
+                              is_there ? S("the account has turned again") : S("the system is another one by now"), e));
     TRY(db_run(db,
                SQL("UPDATE followers SET last_try_at = $2, last_text = '', behind_since = CASE WHEN $3 = 1 THEN 0 ELSE "
                    "behind_since END, job_id = CASE WHEN $4 = 1 THEN 0 ELSE job_id END WHERE id = $1",
@@ -131,6 +134,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
         return FAIL(e, CONFLICT, "the link of job %" PRId64 " is no longer active", t->job.id);
     struct link *l = &p->row.link;
     TRY(link_check_row(t->arena, t->config->keys, &p->row, e));
+    TRY(loaded_system_holds(db, t, e));
     TRY(account_get(db, t->arena, t->account.id, now, &account, e));
     TRY(link_part(db, t->arena, t->config->keys, l, account.current_version, &p->value, e));
     p->end = (struct line_end){.user = l->far.user, .credential = l->far.credential, .attribute = l->far.attribute};

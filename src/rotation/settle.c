@@ -190,6 +190,17 @@ result settle_plain(struct attempt *t, bool success, const char *code, struct st
     return writer_do(t->config->writer, write_ending, &x, e);
 }
 
+/* A version that was only stored is proved for the first time. */
+static result mark_proved(struct db *db, struct attempt *t, int64_t now, struct err *e)
+{
+    struct version v;
+    int64_t number = t->account.current_version;
+    TRY(version_get(db, t->arena, t->account.id, number, &v, e));
+    TRY(turn_mark_proved(db, t->arena, t->account.id, number, t->proved_how, now, e));
+    bool is_news = !v.is_last_proved && str_equal(v.standing, S("current"));
+    return is_news ? synced_tested(db, t->arena, t->config->keys, t->account.id, number, now, e) : SUCCESS;
+}
+
 /* One transaction: what a test found after its job was dropped, or its lease had run out, is not written. */
 static result write_tested(struct db *db, void *argument, struct err *e)
 {
@@ -200,7 +211,7 @@ static result write_tested(struct db *db, void *argument, struct err *e)
     TRY(loaded_still_holds(db, t, e));
     TRY(job_settle(db, &t->job, x->state, x->success, x->code, x->reason, now, e));
     if (x->success)
-        TRY(turn_mark_proved(db, t->arena, t->account.id, t->account.current_version, t->proved_how, now, e));
+        TRY(mark_proved(db, t, now, e));
     else
         TRY(turn_mark_lost(db, t->account.id, t->account.current_version, false, e));
     TRY(agent_tested(db, t, x->success, now, e));

@@ -93,6 +93,9 @@ static result set_free(struct db *db, struct arena *a, const struct managed_acco
     int64_t next =
         m->auto_management ? schedule_next(m->change_frequency_type, m->change_frequency_days, m->change_time, now) : 0;
     TRY(drop_waiting(db, a, m->id, "it is no synced account any more", now, &is_free, e));
+    if (!is_free) /* what was sent is settled like any other change, and given up like one */
+        TRY(db_run(db, SQL("UPDATE jobs SET parent_version = 0 WHERE account_id = $1 AND is_open = 1", P_INT(m->id)),
+                   e));
     TRY(db_run(db,
                SQL("UPDATE managed_accounts SET parent_account_id = 0, sync_wanted = 0, sync_made = 0, sync_since = 0, "
                    "next_change_at = $2 WHERE id = $1",
@@ -271,6 +274,14 @@ result synced_proved(struct db *db, struct arena *a, const struct keyring *keys,
                           .by = job->made_by,
                           .now = now,
                           .trigger = job->trigger};
+    return follow_all(db, a, &f, e);
+}
+
+result synced_tested(struct db *db, struct arena *a, const struct keyring *keys, int64_t parent_id, int64_t version,
+                     int64_t now, struct err *e)
+{
+    struct following f = {
+        .keys = keys, .parent_id = parent_id, .version = version, .now = now, .trigger = S("schedule")};
     return follow_all(db, a, &f, e);
 }
 

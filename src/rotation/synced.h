@@ -21,6 +21,9 @@ RESULT synced_remove_all(struct db *db, struct arena *a, int64_t parent_id, int6
  */
 RESULT synced_proved(struct db *db, struct arena *a, const struct keyring *keys, const struct job *job, int64_t now,
                      struct err *e);
+/* A test has proved the parent's version, which was only stored before: its subscribers are to follow. */
+RESULT synced_tested(struct db *db, struct arena *a, const struct keyring *keys, int64_t parent_id, int64_t version,
+                     int64_t now, struct err *e);
 /* A subscriber that was in the middle of something when its parent turned. On the clockwork. */
 RESULT synced_catch_up(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
                        struct err *e);

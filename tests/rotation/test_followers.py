@@ -273,6 +273,21 @@ def test_unlink_while_it_is_behind_ends_the_job(following, far):
     assert far.login_password() == "There-1!"
 
 
+def test_another_server_under_its_name_is_pushed_to(following, far, ps):
+    """Moved, it has nothing yet; and what it is told before it is there counts for nothing."""
+    following.follow("login")
+    following.turn("Before-the-move-1!")
+    following.settled()
+    path = f"/ManagedSystems/{following.system_id}"
+    ok(ps.put(path, {"Port": 1}))
+    wait_for(lambda: following.link()["follower"]["lagSeconds"] > 0, 20)
+    far.forget()
+    ok(ps.put(path, {"Port": far.port}))
+    following.hurry()
+    following.settled()
+    assert far.login_password() == "Before-the-move-1!"
+
+
 def test_suspended_nothing_is_pushed_until_resumed(following, far, ps):
     following.follow("login")
     following.turn("Before-Terminate-1!")

@@ -235,6 +235,38 @@ def test_what_is_only_stored_is_not_spread(server, ps, family):
     assert in_step(admin, family.near) and family.near.password() != "Nobody-has-this-1!"
 
 
+def test_what_a_test_has_proved_is_spread(server, ps, family, host, other):
+    """Somebody changed it over there and told the vault: once that is proved, the others follow."""
+    admin = server.controlroom()
+    host.set_password("u1", "By-hand-and-told-1!")
+    assert family.parent.put({"Password": "By-hand-and-told-1!", "UpdateSystem": False}).status_code == 204
+    assert family.parent.test() is True
+    wait_for(lambda: family.near.password() == family.far.password() == "By-hand-and-told-1!", timeout=60)
+    wait_for(lambda: in_step(admin, family.near) and in_step(admin, family.far), timeout=20)
+    assert host.can_login("u2", "By-hand-and-told-1!") and other.can_login("u3", "By-hand-and-told-1!")
+    jobs = len(jobs_of(server, family.near.id))
+    assert family.parent.test() is True
+    time.sleep(2)
+    assert len(jobs_of(server, family.near.id)) == jobs, "proved once more, it is no news"
+
+
+def test_one_set_free_while_its_outcome_is_unknown_is_settled_like_any_other(server, ps, family):
+    """A former parent's password is not set for ever."""
+    admin = server.controlroom()
+    family.gate.cut()
+    assert family.parent.put({}).status_code == 204
+    job = wait_for(lambda: ok(admin.own("GET", f"/jobs?accountId={family.far.id}&state=open"))["items"])[0]["id"]
+    wait_for(lambda: rows_of(server, "SELECT 1 FROM jobs WHERE id = ? AND leased_until = 0 AND refusals > 0", (job,)), timeout=60)
+    with Store(server) as db:  # as if it had been sent, and nobody had answered
+        db.execute("UPDATE jobs SET state = 'resolving', sent_at = 1, next_try_at = ? WHERE id = ?", (store_now(server) + 20_000_000, job))
+    ok(ps.delete(f"/ManagedAccounts/{family.parent.id}/SyncedAccounts/{family.far.id}"))
+    assert rows_of(server, "SELECT is_open, parent_version FROM jobs WHERE id = ?", (job,)) == [(1, 0)]
+    family.gate.heal()
+    admin.own("POST", f"/jobs/{job}/retry")
+    wait_for(lambda: rows_of(server, "SELECT is_open FROM jobs WHERE id = ?", (job,)) == [(0,)], timeout=60)
+    assert family.far.test() is True
+
+
 def test_links_of_a_subscriber_turn_with_it(server, ps, family):
     admin = server.controlroom()
     body = {"name": f"Follows a subscriber {time.time()}", "attributes": [{"name": "password", "userProvided": False, "masked": True}]}

@@ -2,6 +2,7 @@
 #include "api/passwordsafe/system_body.h"
 
 #include "rotation/change.h"
+#include "rotation/link.h"
 
 #define IN struct system_body
 static const char *const frequencies[] = {"first", "last", "xdays", NULL};
@@ -160,5 +161,7 @@ result change_system(struct call *c, const struct managed_system *stored, const 
         TRY(change_may_use_functional(c->db, c->arena, s.functional_account_id, e));
     }
     TRY(system_update(c->db, c->arena, &s, e));
+    if (is_aimed_elsewhere(stored, &s))
+        TRY(link_push_anew(c->db, c->arena, s.id, c->now, e));
     return answer_system(c, s.id, e);
 }
