@@ -55,8 +55,11 @@ result secret_file_write(const char *file, const struct secret *line, struct are
     bool has_newline = bytes.n && bytes.p[bytes.n - 1] == '\n';
     bool is_written =
         write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n && (has_newline || write(fd, "\n", 1) == 1) && fsync(fd) == 0;
-    if (!is_written)
-        return FAIL(e, INTERNAL, "%s: %s", file, strerror(errno));
+    if (!is_written) {
+        result failed = FAIL(e, INTERNAL, "%s: %s", file, strerror(errno));
+        unlink(file); /* half a secret is of no use, and a secret */
+        return failed;
+    }
     return sync_folder_of(file, a, e);
 }
 

@@ -26,36 +26,31 @@ static struct wanted wanted_of(const struct rows *r, size_t i)
                            row_text(r, i, 3), row_text(r, i, 4), row_text(r, i, 5)};
 }
 
-/* Of a deleted system the name is gone, its accounts' are not. */
-static int rank_of(const struct wanted *w)
-{
-    return w->deleted_at == 0 ? 2 : w->system.n > 0 ? 1 : 0;
-}
-
-/* The best of those with this name on this system; *ret_numbers: of all that are as good. */
+/* The one in use, or else the last that was deleted: *ret_numbers names all that are as good. */
 static result look_for(struct db *db, struct arena *a, struct str system, struct str name, struct wanted *ret,
                        struct str *ret_numbers, struct err *e)
 {
     struct rows r;
-    struct str system_key = text_key(a, system);
     TRY(db_query(db, a,
-                 SQL(WANTED_COLUMNS "WHERE m.name_key = $1 ORDER BY m.id DESC LIMIT 1000", P_TEXT(text_key(a, name))),
+                 SQL(WANTED_COLUMNS "WHERE m.name_key = $1 AND s.name_key = $2 ORDER BY CASE WHEN m.deleted_at = 0 "
+                                    "THEN 0 ELSE 1 END, m.id DESC LIMIT 100",
+                     P_TEXT(text_key(a, name)), P_TEXT(text_key(a, system))),
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
         struct wanted w = wanted_of(&r, i);
-        bool is_better = ret->id == 0 || rank_of(&w) > rank_of(ret);
-        if (w.system.n > 0 && !str_equal(text_key(a, w.system), system_key))
+        bool is_first = ret->id == 0, is_in_use = w.deleted_at == 0;
+        if (!is_first && !is_in_use && ret->deleted_at == 0)
             continue;
-        if (!is_better && rank_of(&w) < rank_of(ret))
-            continue;
-        *ret_numbers = is_better ? arena_printf(a, "%" PRId64, w.id)
-                                 : arena_printf(a, "%.*s, %" PRId64, STR_ARG(*ret_numbers), w.id);
-        *ret = is_better ? w : *ret;
+        *ret_numbers = is_first ? arena_printf(a, "%" PRId64, w.id)
+                                : arena_printf(a, "%.*s, %" PRId64, STR_ARG(*ret_numbers), w.id);
+        *ret = is_first ? w : *ret;
     }
     return SUCCESS;
 }
 
-/* SYSTEM/NAME, wherever the slash is that parts them; or the account's number. */
+/* SYSTEM/NAME, wherever the slash is that parts them; or the account's number, for the name of a deleted system is
+ * gone.
+ */
 static result find_account(struct db *db, struct arena *a, struct str place, struct wanted *ret, struct err *e)
 {
     struct rows r;
@@ -127,11 +122,22 @@ static result write_parts(const struct part *parts, const char *file, struct are
     return r;
 }
 
-/* A terminal would act on some characters, and show none of them. */
+/* A terminal would act on some characters, and show none of them. A key has lines. */
+static bool is_showable(struct str s)
+{
+    while (s.n > 0) {
+        struct str line = str_cut(&s, '\n');
+        line.n -= line.n > 0 && line.p[line.n - 1] == '\r';
+        if (!text_is_utf8(line) || text_has_control(line))
+            return false;
+    }
+    return true;
+}
+
 static result print_parts(const struct part *parts, struct err *e)
 {
     for (size_t i = 0; i < PARTS; i++)
-        if (parts[i].value && parts[i].ending[0] != '.' && text_has_control(secret_open(parts[i].value)))
+        if (parts[i].value && !is_showable(secret_open(parts[i].value)))
             return FAIL(e, INVALID, "the %s has control characters: give --to FILE", parts[i].name);
     for (size_t i = 0; i < PARTS; i++)
         if (parts[i].value)

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from passwordsafe_people import People
-from store import is_postgresql
+from store import Store, is_postgresql
 from support import KEYTURN, Server, ok, wait_for
 
 HEAD = re.compile(r"^account   (\S+)/(\S+) \(number (\d+)\), state (\w+)$", re.M)
@@ -146,6 +146,27 @@ def test_a_terminal_is_sent_no_control_characters(house, tmp_path):
     assert (tmp_path / "out").read_text() == "a\u001b]0;x\u0007b\n"
 
 
+@pytest.mark.parametrize("before, after, passphrase", [("", "", "a\u001b]0;x\u0007"), ("\u001b]0;x\u0007\n", "", ""), ("", "\u001b[2J\n", "")], ids=["passphrase", "before", "after"])
+def test_nor_with_a_key(house, tmp_path, before, after, passphrase):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", tmp_path / "key"], check=True)
+    made = house.account(house.system())
+    body = {"PrivateKey": before + (tmp_path / "key").read_text() + after, "Passphrase": passphrase or None, "UpdateSystem": False}
+    if house.boss.put(made.path + "/Credentials", body).status_code == 204:  # or it was not taken at all
+        status, shown, beside = on_terminal(house, "--account", made.id)
+        assert status == 1 and "--to FILE" in beside and "\u001b" not in shown + beside
+
+
+def test_a_name_that_many_have(house, account, tmp_path):
+    """More than a page of them, on other systems."""
+    system = house.system("another-host")
+    with Store(house.server) as db:
+        columns = "domain_name, name, name_key"
+        for number in range(1200):
+            db.execute(f"INSERT INTO managed_accounts (system_id, {columns}, deleted_at) SELECT ?, {columns}, ? FROM managed_accounts WHERE id = ?", (system, number + 1, account.id))
+    assert recover(house, "--account", "db-host/Root", "--to", tmp_path / "out").returncode == 0
+    assert (tmp_path / "out").read_text() == "Third-3!\n"
+
+
 def test_a_deleted_account_is_still_there(house, tmp_path):
     system = house.system("old-host")
     first, second = house.account(system, "gone", Password="Before-1!"), None
@@ -165,7 +186,8 @@ def test_a_deleted_account_is_still_there(house, tmp_path):
 def test_an_account_whose_system_is_deleted_with_it(house, tmp_path):
     made = house.account(house.system("scrapped"), "last-one", Password="Still-1!")
     ok(house.boss.delete(f"/ManagedSystems/{made.system}"), 200)
-    assert recover(house, "--account", "scrapped/last-one", "--to", tmp_path / "out").returncode == 0
+    refused(recover(house, "--account", "scrapped/last-one", "--to", tmp_path / "out"), "there is none", "number")
+    assert recover(house, "--account", made.id, "--to", tmp_path / "out").returncode == 0
     assert (tmp_path / "out").read_text() == "Still-1!\n"
 
 
