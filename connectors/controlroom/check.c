@@ -1,4 +1,5 @@
 /* controlroom/check.c: connect, compare the server's key, sign in as the functional account. */
+#include "common/check.h"
 #include "base/text.h"
 #include "common/watchdog.h"
 #include "controlroom/far.h"
@@ -20,15 +21,27 @@ static const struct field address_fields[] = {TARGET_ROWS(HTTPS_PORT), FIELD_END
 const struct field check_fields[] = {
     CHECK_TARGET_ROWS(struct check_request, address_fields),
     OBJECT("functional", struct check_request, functional, struct check_functional, functional_fields),
+    TEXT("account", struct check_request, account, .max = NAME_POINTS_MAX, .keeps_blanks = true),
+    FLAG("again", struct check_request, is_again),
     FIELD_END,
 };
 
-/* A check replaces what an earlier one has left. */
-static RESULT remember(struct far *f, const struct check_request *r, struct err *e)
+static bool is_same_functional(const struct far *f, const struct check_functional *r)
 {
+    return r && f->has_functional && str_equal(r->account, f->functional_account) &&
+           secret_equal(r->password, f->functional_secret);
+}
+
+/* A check replaces what an earlier one has left, but for the session of one that is asked again. */
+static RESULT remember(struct far *f, const struct check_request *r, bool *ret_is_kept, struct err *e)
+{
+    bool is_same = false;
     if (r->functional && secret_length(r->functional->password) == 0)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password or an API key is required");
-    TRY(target_keep(&f->target, r->target, &r->host_keys, NULL, e));
+    TRY(target_keep(&f->target, r->target, &r->host_keys, &is_same, e));
+    *ret_is_kept = r->is_again && is_same && f->session && r->account.n > 0 && is_same_functional(f, r->functional);
+    if (*ret_is_kept)
+        return SUCCESS;
     far_forget_session(f);
     f->has_functional = r->functional != NULL;
     if (r->functional) {
@@ -67,29 +80,48 @@ static RESULT sign_in(struct far *f, struct line_to *l, struct arena *a, struct 
     return SUCCESS;
 }
 
-result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+/* Is anybody there? That the token still counts shows when it is used: before anything is changed, or by a refusal. */
+static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
+{
+    struct far *f = state;
+    struct answer none = {0};
+    (void)request;
+    (void)found;
+    return look(f, f->session, a, &none, e);
+}
+
+static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,
+                         struct findings *found, struct err *e)
 {
     struct far *f = state;
     struct line_to *opened = NULL;
-    TRY(remember(f, request, e));
-    watchdog_start(f->target.address.timeout_s);
+    (void)request;
+    (void)found;
     TRY(line_to_open(f, &opened, e));
     AUTOFREE(line_to) line = opened;
-    if (f->has_functional) {
-        TRY(sign_in(f, line, a, answer, e));
-        f->session = TAKE(line);
-    } else {
-        TRY(look(f, line, a, answer, e));
-    }
-    struct json_writer *w = answer->writer;
-    static const char *const cannot[] = {"can_change", "can_compare", "can_install_keys"};
-    for (size_t i = 0; i < sizeof cannot / sizeof cannot[0]; i++) {
-        json_key(w, str_of(cannot[i]));
-        json_write_bool(w, false);
-    }
-    json_key(w, S("fence"));
-    json_write_str(w, S("none"));
-    json_key(w, S("text"));
-    json_write_str(w, S("values are pushed there; the users' own passwords are not changed"));
+    if (!f->has_functional)
+        return look(f, line, a, answer, e);
+    TRY(sign_in(f, line, a, answer, e));
+    f->target.session_key = (struct host_key){arena_str(f->target.arena, answer->host_key.type),
+                                              arena_str(f->target.arena, answer->host_key.sha256)};
+    f->session = TAKE(line);
+    return SUCCESS;
+}
+
+static void forget(void *state)
+{
+    far_forget_session(state);
+}
+
+result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e)
+{
+    static const struct check_way way = {look_again, look_first, forget};
+    struct far *f = state;
+    struct findings found = {.text = S("values are pushed there; the users' own passwords are not changed")};
+    struct findings ignored = {0};
+    bool is_kept = false;
+    TRY(remember(f, request, &is_kept, e));
+    TRY(check_look(&way, &f->target, is_kept, f, request, a, answer, &ignored, e));
+    findings_write(&found, answer->writer);
     return SUCCESS;
 }

@@ -77,6 +77,8 @@ struct check_request {
     struct target_address *target;
     struct list host_keys;
     struct check_functional *functional;
+    struct str account;
+    bool is_again;
 };
 result check_run(void *state, void *request, struct arena *a, struct answer *answer, struct err *e);
 

@@ -1,7 +1,9 @@
 """tests/rotation/test_connector_controlroom.py: pushing into a second Keyturn, and into servers that mean no good."""
+import contextlib
 import json
 import os
 import pathlib
+import sqlite3
 import ssl
 import string
 import sys
@@ -79,6 +81,50 @@ def test_the_whole_way(connector, far):
         assert far.value() == password
     assert push(connector, dict(VALUE, credential=CREDENTIAL.upper(), attribute="Password"), "Third-3!")["ok"] and far.value() == "Third-3!"
     assert connector.call("change", account="omar", part="password", password="x" * 9)["code"] == "bad_request"
+
+
+def again(connector, where, functional=who(), **more):
+    return connector.call("check", target=target(where), host_keys=keys(where.pin), functional=functional, account="root", again=True, **more)
+
+
+def sign_ins(far):
+    with contextlib.closing(sqlite3.connect(f"file:{far.server.data}/keyturn.db?mode=ro", uri=True, timeout=10)) as db:
+        return db.execute("SELECT COUNT(*) FROM audit_rows WHERE what = 'signin'").fetchone()[0]
+
+
+def test_a_check_that_comes_again_signs_in_no_more(connector, far):
+    first = check(connector, far)
+    before = sign_ins(far)
+    assert before > 0
+    for number in range(3):
+        answer = again(connector, far)
+        assert {name: value for name, value in answer.items() if name != "id"} == {name: value for name, value in first.items() if name != "id"}
+        assert push(connector, LOGIN, f"Again-{number}-1!")["ok"] and far.login_password() == f"Again-{number}-1!"
+        assert push(connector, VALUE, f"Again-{number}-2!")["ok"]
+    assert sign_ins(far) == before
+
+
+def test_with_another_secret_it_is_no_check_again(connector, far):
+    check(connector, far)
+    assert again(connector, far, who(password="not this one"))["code"] == "functional_denied"
+    assert push(connector, LOGIN, CANARY)["code"] == "unreachable"
+    assert again(connector, far, who(name=PLAIN[0], password=PLAIN[1]))["ok"]
+    assert push(connector, LOGIN, CANARY)["code"] == "elevation_denied"
+
+
+def test_a_session_that_has_ended_meanwhile_is_replaced(connector, far):
+    check(connector, far)
+    far.stop()
+    assert again(connector, far)["code"] == "unreachable"
+    far.start()
+    far.admin, far.pusher = far.client(), far.client(*PUSHER)
+    assert again(connector, far)["ok"]
+    assert push(connector, LOGIN, "After-the-restart-1!")["ok"] and far.login_password() == "After-the-restart-1!"
+    far.stop()
+    far.start()  # between two calls: the connection is gone, and nobody has noticed
+    far.admin, far.pusher = far.client(), far.client(*PUSHER)
+    assert again(connector, far)["ok"]
+    assert push(connector, LOGIN, "After-another-1!")["ok"] and far.login_password() == "After-another-1!"
 
 
 def test_an_api_key_signs_in_too(connector, far):
