@@ -1,7 +1,8 @@
 """bench/rotation.py: changes of whole systems against the same changes without the vault. Started by `script/bench rotation`.
 
 bare: a connector program, spoken to directly: per account a change on the functional session that it keeps, and one fresh login
-with the new password. ours: the system's accounts queued through the API, until the last one is proved. Needs root (overlay hosts)."""
+with the new password. ours: the system's accounts queued through the API, until the last one is proved. controlroom: auto-logins at another
+Control Room that follow an account, until the last one has its password; bare: one push each. Needs root (overlay hosts)."""
 import collections
 import contextlib
 import os
@@ -11,16 +12,18 @@ import statistics
 import sys
 import threading
 import time
+import warnings
 
 from measure import KEYTURN, Server, check_audit, fresh_folder, metrics, ok, show_circumstances
 from connector import Connector
+from rotation_followers import far_control_room
 from rotation_targets import KINDS, Blackhole, SlowGate
 
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 HOSTS = int(os.environ.get("BENCH_HOSTS", "20"))
 ACCOUNTS = int(os.environ.get("BENCH_ACCOUNTS", "1000"))
 LANES = {1: 12, 8: 48}  # accounts of a run
-QUICK = {kind: {1: 100, 8: 240} for kind in ("postgresql", "mysql", "ldap")}  # else a run is over in the time of a glance
+QUICK = {kind: {1: 100, 8: 240} for kind in ("postgresql", "mysql", "ldap", "controlroom")}  # else a run is over in the time of a glance
 ONLY = os.environ.get("BENCH_KINDS", "").split()
 WAIT_S = 3600
 
@@ -38,18 +41,18 @@ class Lane(threading.Thread):
         self.target, self.accounts, self.problem = target, accounts, None
         self.connector = Connector(target.kind)
         checked = self.connector.call("check", target=target.address(), host_keys=target.host_keys(), functional=target.functional(), **target.account(accounts[0]))
-        if not checked["ok"] or not checked["can_change"]:
+        if not checked["ok"] or not (checked["can_change"] or target.kind == "controlroom"):
             raise SystemExit(f"{target.kind}: {checked}")
 
     def run(self):
         for account in self.accounts:
-            password = "Aa1-" + secrets.token_urlsafe(18)  # of every class that a server may want
-            who = self.target.account(account)
-            changed = self.connector.call("change", **who, part="password", password=password)
-            entered = self.connector.call("login", **who, password=password) if changed["ok"] else None
-            if not entered or entered.get("result") != "accepted":
-                self.problem = (changed, entered)
+            self.problem = self.target.change_bare(self.connector, account, fresh_password())
+            if self.problem:
                 return
+
+
+def fresh_password():
+    return "Aa1-" + secrets.token_urlsafe(18)  # of every class that a server may want
 
 
 def run_bare(targets, lanes, count):
@@ -119,15 +122,15 @@ class House:
         for system in systems:
             ok(self.ps.post(f"/ManagedSystems/{system}/ManagedAccounts/Credentials/Change"), 204)
 
-    def change(self, systems):
-        """Queue all accounts of these systems, and wait until every change is proved: seconds, and CPU."""
+    def change(self, systems, begin=None, kind="change"):
+        """Queue all accounts of these systems (or begin otherwise), and wait until every change is proved: seconds, and CPU."""
         before, start = self.cpu(), time.monotonic()
-        self.queue(systems)
-        took = self.wait(systems, start)
+        begin() if begin else self.queue(systems)
+        took = self.wait(systems, start, kind)
         return took, [now - then for now, then in zip(self.cpu(), before)]
 
-    def wait(self, systems, start):
-        of_them = f"kind = 'change' AND system_id IN ({', '.join(map(str, systems))})"
+    def wait(self, systems, start, kind="change"):
+        of_them = f"kind = '{kind}' AND system_id IN ({', '.join(map(str, systems))})"
         while self.rows(f"SELECT count(*) FROM jobs WHERE is_open = 1 AND refusals = 0 AND {of_them}")[0][0]:
             time.sleep(0.2)
             if time.monotonic() - start > WAIT_S:
@@ -152,8 +155,8 @@ class House:
         check_audit(self.server)
 
 
-def measure_ours(house, systems, count):
-    took, (ours, connectors) = house.change(systems)
+def measure_ours(house, systems, count, **how):
+    took, (ours, connectors) = house.change(systems, **how)
     return Run(count / took, ours / count, connectors / count)
 
 
@@ -191,6 +194,27 @@ def measure_kind(kind, targets):
                 house.close()
             finally:
                 house.server.kill()
+
+
+def measure_followers(folder):
+    """One account, and auto-logins at another Control Room that follow it."""
+    runs = QUICK["controlroom"]
+    with far_control_room(folder, max(runs.values())) as targets:
+        for lanes, count in runs.items():
+            with fresh_folder() as data:
+                house = House(data, lanes)
+                try:
+                    used = targets[:max(1, lanes // 2)]
+                    systems, turn = targets[0].follow(house.ps, house.server.controlroom(), used, count)
+                    house.wait(systems, time.monotonic(), "push")
+                    bare, ours = [], []
+                    for _ in range(RUNS):
+                        bare.append(run_bare(targets, lanes, count))
+                        ours.append(measure_ours(house, systems, count, begin=lambda: turn(fresh_password()), kind="push"))
+                    show_row("controlroom", lanes, count, bare, ours)
+                    house.close()
+                finally:
+                    house.server.kill()
 
 
 def show_row(kind, lanes, count, bare, ours):
@@ -237,6 +261,7 @@ def measure_many(targets):
 
 
 def main():
+    warnings.simplefilter("ignore")  # of certificates that the test systems sign themselves
     before = os.getloadavg()[0]
     print(f"{'':12} {'lanes':>5} {'accounts':>9} {'bare/s':>11} {'bare ms each':>12} {'ours/s':>11} {'ours : bare':>12} {'(of the runs)':>12} {'our CPU µs':>12} {'connectors µs':>14}   bar")
     with fresh_folder() as folder:
@@ -249,6 +274,8 @@ def main():
                 measure_kind(kind, targets)
                 if kind == "ssh" and ACCOUNTS:
                     measure_many(targets)
+        if not ONLY or "controlroom" in ONLY:
+            measure_followers(os.path.join(folder, "controlroom"))
     print(f"\nMedians of {RUNS} runs; ratios are medians of the runs' own. Our CPU: the server and its launcher, a change; connectors: their programs, a change.")
     show_circumstances(before)
 

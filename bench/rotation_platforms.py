@@ -34,6 +34,13 @@ def make_active_directory(server, names):
 MAKERS = {"postgresql": make_postgresql, "mysql": make_mariadb, "ldap": make_ldap, "activedirectory": make_active_directory}
 
 
+def change_and_sign_in(connector, who, password):
+    """What went wrong, or None."""
+    changed = connector.call("change", **who, part="password", password=password)
+    entered = connector.call("login", **who, password=password) if changed["ok"] else None
+    return None if entered and entered.get("result") == "accepted" else (changed, entered)
+
+
 class PlatformTarget:
     """One of the names of a running server."""
 
@@ -69,6 +76,9 @@ class PlatformTarget:
 
     def functional(self):
         return {"account": self.platform.functional_name("func"), "password": self.platform.passwords["func"], "private_key": None, "passphrase": None, "elevation": ""}
+
+    def change_bare(self, connector, name, password):
+        return change_and_sign_in(connector, self.account(name), password)
 
     def take_on(self, ps):
         return self.platform.system(ps, Timeout=20)

@@ -11,6 +11,7 @@ import time
 import measure  # noqa: F401: the search path
 
 import rotation_platforms
+from rotation_platforms import change_and_sign_in
 from conftest import take_on_host
 from ssh_host import PASSWORDS, SshHost
 
@@ -57,6 +58,9 @@ done
 
     def functional(self):
         return {"account": "func", "password": PASSWORDS["func"], "private_key": None, "passphrase": None, "elevation": "sudo"}
+
+    def change_bare(self, connector, name, password):
+        return change_and_sign_in(connector, self.account(name), password)
 
     def take_on(self, ps, port=None):
         return take_on_host(ps, self.host, port=port)
