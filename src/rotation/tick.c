@@ -10,6 +10,7 @@
 #include "rotation/owed.h"
 #include "rotation/rotation.h"
 #include "rotation/synced.h"
+#include "rotation/whole.h"
 
 enum { SLICE = 100 };
 /* Later than this it is not "the schedule fired" but a clock that jumped or a server that slept: the account waits for
@@ -85,19 +86,6 @@ static result settle_requests(struct db *db, struct arena *a, int64_t now, struc
     return SUCCESS;
 }
 
-static result settle_parents(struct db *db, struct arena *a, int64_t now, struct err *e)
-{
-    struct rows r;
-    return db_query(
-        db, a,
-        SQL("UPDATE jobs SET is_open = 0, state = CASE WHEN reason_code = 'stopped' THEN 'dropped' ELSE 'done' END, "
-            "success = CASE WHEN reason_code = 'stopped' THEN 0 ELSE 1 END, settled_at = $1 WHERE kind = 'system' AND "
-            "is_open = 1 "
-            "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent_id = jobs.id AND c.is_open = 1) RETURNING id",
-            P_INT(now)),
-        &r, e);
-}
-
 /* An account that turned while the clock was ahead: it did so just now, and its date follows from that. */
 static result mend_dates(struct db *db, struct arena *a, int64_t now, struct err *e)
 {
@@ -152,5 +140,5 @@ result rotation_tick(struct db *db, struct arena *a, const struct keyring *keys,
         TRY(synced_catch_up(db, a, keys, now, ret_made_jobs, e));
         TRY(agent_tick(db, a, now, ret_made_jobs, e));
     }
-    return settle_parents(db, a, now, e);
+    return whole_settle(db, a, now, e);
 }

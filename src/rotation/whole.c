@@ -282,3 +282,59 @@ result whole_child_left(struct db *db, int64_t parent_id, struct str account_nam
                e));
     return whole_child_moved(db, parent_id, now, e);
 }
+
+/* ---- its end ---- */
+
+struct outcome {
+    int64_t parent_id, accounts, changed, lost;
+    bool is_stopped;
+};
+
+static struct str reason_of(struct arena *a, const struct outcome *o)
+{
+    int64_t others = o->accounts - o->changed;
+    if (others == 0)
+        return S("");
+    struct str lost = o->lost ? arena_printf(a, "; in drift or abandoned: %" PRId64, o->lost) : S("");
+    return arena_printf(a, "%" PRId64 " of %" PRId64 " accounts %s not changed%.*s", others, o->accounts,
+                        others == 1 ? "was" : "were", STR_ARG(lost));
+}
+
+/* One that was stopped says why already. */
+static result settle_one(struct db *db, struct arena *a, const struct outcome *o, int64_t now, struct err *e)
+{
+    bool is_refused = o->accounts > 0 && o->changed == 0;
+    if (o->is_stopped)
+        return db_run(db,
+                      SQL("UPDATE jobs SET is_open = 0, state = 'dropped', success = 0, settled_at = $2 WHERE id = $1",
+                          P_INT(o->parent_id), P_INT(now)),
+                      e);
+    return db_run(db,
+                  SQL("UPDATE jobs SET is_open = 0, state = $2, success = $3, reason_code = $4, reason = $5, "
+                      "settled_at = $6 WHERE id = $1",
+                      P_INT(o->parent_id), P_TEXT(is_refused ? S("refused") : S("done")), P_INT(!is_refused),
+                      P_TEXT(is_refused ? S("refused") : S("")), P_TEXT(reason_of(a, o)), P_INT(now)),
+                  e);
+}
+
+result whole_settle(struct db *db, struct arena *a, int64_t now, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a,
+                 SQL("SELECT p.id, CASE WHEN p.reason_code = 'stopped' THEN 1 ELSE 0 END, "
+                     "(SELECT COUNT(*) FROM jobs c WHERE c.parent_id = p.id), "
+                     "(SELECT COUNT(*) FROM jobs c WHERE c.parent_id = p.id AND c.success = 1), "
+                     "(SELECT COUNT(*) FROM jobs c WHERE c.parent_id = p.id AND c.state IN ('drift', 'abandoned')) "
+                     "FROM jobs p WHERE p.kind = 'system' AND p.is_open = 1 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE "
+                     "c.parent_id = p.id AND c.is_open = 1) ORDER BY p.id"),
+                 &r, e));
+    for (size_t i = 0; i < r.n; i++) {
+        struct outcome o = {.parent_id = row_int(&r, i, 0),
+                            .is_stopped = row_int(&r, i, 1) != 0,
+                            .accounts = row_int(&r, i, 2),
+                            .changed = row_int(&r, i, 3),
+                            .lost = row_int(&r, i, 4)};
+        TRY(settle_one(db, a, &o, now, e));
+    }
+    return SUCCESS;
+}

@@ -11,3 +11,6 @@ RESULT whole_child_left(struct db *db, int64_t parent_id, struct str account_nam
 /* Something else has become of one of its jobs: the next one is let go or, at one outcome that is not known or three
  * refusals, those that were not tried are dropped, and named in `skipped`. */
 RESULT whole_child_moved(struct db *db, int64_t parent_id, int64_t now, struct err *e);
+/* Those of which no account is waited for any more end: refused where no account was changed; `reason` says how many
+ * were not. */
+RESULT whole_settle(struct db *db, struct arena *a, int64_t now, struct err *e);

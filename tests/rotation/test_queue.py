@@ -209,6 +209,27 @@ def test_a_refused_canary_is_followed_by_another(ps, strange, admin):
         assert settled(admin, nobody)["state"] == "refused"
         assert [settled(admin, account)["state"] for account in accounts] == ["done", "done"]
         wait_for(lambda: whole(admin, system)["state"] == "done")
+    assert whole(admin, system)["reason"] == "1 of 3 accounts was not changed"
+
+
+def test_a_whole_system_in_which_nobody_was_changed_is_refused(ps, strange, admin, server):
+    accounts = taken_on(ps, admin, strange, ["u1", "u2"])
+    with told(strange, "refuse"), retries(admin, retries=1):
+        change_all(ps, admin, accounts[0].system_id)
+        wait_for(lambda: whole(admin, accounts[0].system_id)["state"] not in OPEN, timeout=60)
+    parent = whole(admin, accounts[0].system_id)
+    assert states(admin, accounts) == ["refused"] * 2 and (parent["state"], parent["reason"]) == ("refused", "2 of 2 accounts were not changed")
+    assert rows_of(server, "SELECT success FROM jobs WHERE id = ?", [parent["id"]]) == [(0,)]
+
+
+def test_a_whole_system_whose_only_account_drifts_is_no_success(ps, strange, admin):
+    account = taken_on(ps, admin, strange, ["u3"])[0]
+    with told(strange, "drift", "u3:Somebody-else-1!\n"):
+        change_all(ps, admin, account.system_id)
+        assert settled(admin, account)["state"] == "drift"
+    wait_for(lambda: whole(admin, account.system_id)["state"] not in OPEN)
+    parent = whole(admin, account.system_id)
+    assert (parent["state"], parent["reason"]) == ("refused", "1 of 1 accounts was not changed; in drift or abandoned: 1")
 
 
 def test_one_unknown_drops_the_rest(ps, strange, admin):
