@@ -128,6 +128,8 @@ static RESULT spawn_locked(struct launcher *l, const char *kind, struct launcher
 RESULT launcher_spawn(struct launcher *l, const char *kind, int *ret_socket, int *ret_stderr, pid_t *ret_pid,
                       struct err *e)
 {
+    if (!kind)
+        return FAIL(e, INVALID, "there is no connector for this platform");
     if (!is_kind(kind))
         return FAIL(e, INVALID, "there is no connector of the kind \"%s\"", kind);
     struct launcher_reply reply = {0};

@@ -46,19 +46,39 @@ static int64_t links_of(const struct rows *r, int64_t account_id)
     return 0;
 }
 
+/* *ret NULL: it is not left out. */
+static result why_left_out(struct db *db, struct arena *a, const struct managed_account *m, const struct own *own,
+                           const char **ret, struct err *e)
+{
+    struct job open;
+    struct err why;
+    TRY(job_open_change(db, a, m->id, &open, e));
+    *ret = !m->auto_management    ? "AutoManagementFlag is false"
+           : m->parent_account_id ? "it takes the password of another account"
+           : own->is_unsure       ? "it may be the system's own functional account"
+           : own->others          ? "it is the functional account of other systems too"
+           : open.id              ? "a change is queued or under way"
+                                  : NULL;
+    if (*ret)
+        return SUCCESS;
+    result possible = change_is_possible(db, a, m, &why);
+    if (is_ok(possible))
+        return possible;
+    if (possible.code != INVALID) {
+        *e = why;
+        return possible;
+    }
+    *ret = arena_cstr(a, str_of(why.text));
+    return SUCCESS;
+}
+
 static result plan_account(struct db *db, struct arena *a, const struct managed_account *m, const struct rows *links,
                            struct plan *plan, struct err *e)
 {
-    struct job open;
     struct own own;
-    TRY(job_open_change(db, a, m->id, &open, e));
+    const char *why;
     TRY(own_find(db, a, m, &own, e));
-    const char *why = !m->auto_management    ? "AutoManagementFlag is false"
-                      : m->parent_account_id ? "it takes the password of another account"
-                      : own.is_unsure        ? "it may be the system's own functional account"
-                      : own.others           ? "it is the functional account of other systems too"
-                      : open.id              ? "a change is queued or under way"
-                                             : NULL;
+    TRY(why_left_out(db, a, m, &own, &why, e));
     if (why)
         plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
     else

@@ -232,6 +232,17 @@ def test_a_whole_system_whose_only_account_drifts_is_no_success(ps, strange, adm
     assert (parent["state"], parent["reason"]) == ("refused", "1 of 1 accounts was not changed; in drift or abandoned: 1")
 
 
+def test_accounts_that_cannot_be_changed_are_left_out_of_a_whole_system(ps, admin):
+    functional = ok(ps.post("/FunctionalAccounts", {"PlatformID": 1, "AccountName": "func", "DisplayName": "of Windows", "Password": "Func-Start-1!"}), 201)["FunctionalAccountID"]
+    body = {"EntityTypeID": 1, "HostName": "win01", "IPAddress": "127.0.0.1", "PlatformID": 1, "AutoManagementFlag": True, "FunctionalAccountID": functional}
+    system = ok(ps.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
+    account = Managed(ps, None, "u1", system=system)
+    parent = change_all(ps, admin, system)
+    assert parent["skipped"] == ["u1: Credential not changed: there is no connector for this platform yet; use UpdateSystem=false"]
+    assert not ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"] and account.show()["ChangeState"] == 0
+    wait_for(lambda: whole(admin, system)["state"] == "done")
+
+
 def test_one_unknown_drops_the_rest(ps, strange, admin):
     accounts = taken_on(ps, admin, strange, ["u1", "u2", "u3"])
     with told(strange, "drift"):

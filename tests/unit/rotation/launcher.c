@@ -101,14 +101,15 @@ static void a_connector_gets_nothing_but_its_line(void **state)
 
 static void an_unknown_kind_is_invalid(void **state)
 {
-    static const char *const kinds[] = {
-        "", "telnet", "../ssh", "ssh/", "ssh\n", "SSH", "a-kind-whose-name-is-far-longer-than-any-field"};
+    static const char *const kinds[] = {NULL,   "",      "telnet", "../ssh",
+                                        "ssh/", "ssh\n", "SSH",    "a-kind-whose-name-is-far-longer-than-any-field"};
     (void)state;
     struct launcher *l = launch();
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct spawned s = {-1, -1, -1};
         struct err e = {0};
         assert_string_equal(code_name(launcher_spawn(l, kinds[i], &s.socket, &s.problems, &s.pid, &e).code), "INVALID");
+        assert_null(strstr(e.text, "(null)"));
         assert_int_equal(s.pid, -1);
     }
     launcher_stop(l);
