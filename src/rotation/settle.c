@@ -15,7 +15,7 @@ struct ending {
     struct attempt *t;
     const char *state, *code;
     struct str reason;
-    bool success;
+    bool success, is_news;
     int64_t at;
 };
 
@@ -201,6 +201,30 @@ static result mark_proved(struct db *db, struct attempt *t, int64_t now, struct 
     return is_news ? synced_tested(db, t->arena, t->config->keys, t->account.id, number, now, e) : SUCCESS;
 }
 
+static bool is_known_lost(struct str state)
+{
+    return str_equal(state, S("mismatch")) || str_equal(state, S("drift"));
+}
+
+/* It is news once, not at every test until somebody has mended it. */
+static result write_mismatch(struct db *db, struct ending *x, int64_t now, struct err *e)
+{
+    struct managed_account account;
+    struct attempt *t = x->t;
+    TRY(account_get(db, t->arena, t->account.id, now, &account, e));
+    x->is_news = account.current_version == t->account.current_version && !is_known_lost(account.state);
+    return turn_mark_lost(db, t->account.id, t->account.current_version, false, e);
+}
+
+static void tell_mismatch(const struct attempt *t)
+{
+    log_warning("account %.*s/%.*s: a test has found that the stored credential is not the live one (job %" PRId64
+                "); unless ResetPasswordOnMismatchFlag changes it, do so: POST ManagedAccounts/%" PRId64
+                "/Credentials/Change, or store the live one: PUT ManagedAccounts/%" PRId64
+                "/Credentials with UpdateSystem false",
+                STR_ARG(t->system.name), STR_ARG(t->account.name), t->job.id, t->account.id, t->account.id);
+}
+
 /* One transaction: what a test found after its job was dropped, or its lease had run out, is not written. */
 static result write_tested(struct db *db, void *argument, struct err *e)
 {
@@ -213,7 +237,7 @@ static result write_tested(struct db *db, void *argument, struct err *e)
     if (x->success)
         TRY(mark_proved(db, t, now, e));
     else
-        TRY(turn_mark_lost(db, t->account.id, t->account.current_version, false, e));
+        TRY(write_mismatch(db, x, now, e));
     TRY(agent_tested(db, t, x->success, now, e));
     return job_note(db, t->arena, &t->job, x->state, x->success, x->reason, now, e);
 }
@@ -226,5 +250,8 @@ result settle_tested(struct attempt *t, bool is_live, enum turn_proof how, struc
                        .code = is_live ? "" : "mismatch",
                        .reason = is_live ? S("") : S("the stored credential is not the live one")};
     t->proved_how = how;
-    return writer_do(t->config->writer, write_tested, &x, e);
+    TRY(writer_do(t->config->writer, write_tested, &x, e));
+    if (x.is_news)
+        tell_mismatch(t);
+    return SUCCESS;
 }

@@ -346,7 +346,7 @@ result whole_settle(struct db *db, struct arena *a, int64_t now, struct err *e)
                      "(SELECT COUNT(*) FROM jobs c WHERE c.parent_id = p.id AND c.success = 1), "
                      "(SELECT COUNT(*) FROM jobs c WHERE c.parent_id = p.id AND c.state IN ('drift', 'abandoned')) "
                      "FROM jobs p WHERE p.kind = 'system' AND p.is_open = 1 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE "
-                     "c.parent_id = p.id AND c.is_open = 1) ORDER BY p.id"),
+                     "c.parent_id = p.id AND c.is_open = 1)"),
                  &r, e));
     for (size_t i = 0; i < r.n; i++) {
         struct outcome o = {.parent_id = row_int(&r, i, 0),

@@ -89,6 +89,30 @@ def test_a_mismatch_is_shown_and_starts_nothing_by_itself(server, ps, admin, hos
     assert ps.get(f"/Credentials/{number}").headers["X-Keyturn-State"] == "drift"
 
 
+def told_of(server, what):
+    return [line for line in server.log_text().split("\n") if what in line]
+
+
+def health(admin):
+    return next(check for check in ok(admin.own("GET", "/health"))["checks"] if check["check"] == "drift")
+
+
+def test_a_mismatch_is_told_to_the_operator_once(server, ps, admin, host):
+    account = proved(ps, host, "u3", take_on_host(ps, host, name="told01"))
+    before, others = health(admin), len(told_of(server, "a test has found"))
+    for other in ("Somebody-else-3!", "Somebody-else-again-3!"):
+        host.set_password("u3", other)
+        for _ in range(2):
+            assert run_daily(server, account)[-1] == ("done", 0, "mismatch")
+        lines = told_of(server, "a test has found")[others:]
+        assert len(lines) == 1 and "account told01/u3: " in lines[0] and f"POST ManagedAccounts/{account.id}/Credentials/Change" in lines[0]
+        assert not any(secret in lines[0] for secret in (other, account.password()))
+        assert health(admin)["ok"] is False and "with a mismatch" in health(admin)["text"] and health(admin) != before
+        host.set_password("u3", account.password())
+        assert run_daily(server, account)[-1] == ("done", 1, "") and health(admin) == before
+        others += 1
+
+
 def test_with_the_switch_a_mismatch_starts_one_change(server, ps, admin, host, system):
     account = proved(ps, host, "u4", system, ResetPasswordOnMismatchFlag=True)
     host.set_password("u4", "Somebody-else-4!")

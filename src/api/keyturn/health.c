@@ -67,11 +67,17 @@ static struct check unknown_check(struct call *c, const struct server_state *s)
     return (struct check){S("unknown"), text, !oldest || c->now - oldest < UNKNOWN_LONG};
 }
 
+/* Readers are told of both as drift (keyturn-api 2.8). */
 static struct check drift_check(struct call *c, const struct server_state *s)
 {
-    struct str text = s->drifted ? arena_printf(c->arena, "%" PRId64 " accounts: /api/v1/jobs?state=drift", s->drifted)
-                                 : S("no account");
-    return (struct check){S("drift"), text, s->drifted == 0};
+    struct str drifted = arena_printf(c->arena, "%" PRId64 " accounts: /api/v1/jobs?state=drift", s->drifted);
+    struct str mismatched = arena_printf(
+        c->arena, "%" PRId64 " with a mismatch, which a test has found: /api/v1/jobs?kind=test", s->mismatched);
+    struct str text = !s->mismatched ? drifted
+                      : !s->drifted  ? mismatched
+                                     : arena_printf(c->arena, "%.*s; %.*s", STR_ARG(drifted), STR_ARG(mismatched));
+    bool is_ok = s->drifted == 0 && s->mismatched == 0;
+    return (struct check){S("drift"), is_ok ? S("no account") : text, is_ok};
 }
 
 static struct check engine_check(struct call *c, const struct server_state *s)

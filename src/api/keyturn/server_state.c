@@ -22,12 +22,13 @@ static result engine_state(struct call *c, struct server_state *ret, struct err 
     TRY(engine_rules_get(c->db, c->arena, &ret->engine, e));
     TRY(db_query(c->db, c->arena,
                  SQL("SELECT (SELECT COUNT(*) FROM managed_accounts WHERE state = 'drift' AND deleted_at = 0), (SELECT "
+                     "COUNT(*) FROM managed_accounts WHERE state = 'mismatch' AND deleted_at = 0), (SELECT "
                      "COALESCE(MIN(sent_at), 0) FROM jobs WHERE is_open = 1 AND kind NOT IN ('push', 'propagate') AND "
-                     "state = 'resolving' "
-                     "AND sent_at > 0)"),
+                     "state = 'resolving' AND sent_at > 0)"),
                  &r, e));
     ret->drifted = row_int(&r, 0, 0);
-    ret->unknown_since = row_int(&r, 0, 1);
+    ret->mismatched = row_int(&r, 0, 1);
+    ret->unknown_since = row_int(&r, 0, 2);
     return SUCCESS;
 }
 

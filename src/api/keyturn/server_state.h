@@ -15,7 +15,8 @@ struct server_state {
     const struct node *nodes; /* the servers on the store, where several may share it */
     size_t node_count;
     struct engine_rules engine;
-    int64_t drifted, unknown_since; /* accounts in drift; the oldest change that is being resolved, 0: none */
-    int64_t compared_next;          /* accounts that wait to be compared since the store lost commits */
+    int64_t drifted, mismatched; /* accounts in these states */
+    int64_t unknown_since;       /* the oldest change that is being resolved; 0: none */
+    int64_t compared_next;       /* accounts that wait to be compared since the store lost commits */
 };
 RESULT server_state(struct call *c, struct server_state *ret, struct err *e);
