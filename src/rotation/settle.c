@@ -15,9 +15,32 @@ struct ending {
     struct attempt *t;
     const char *state, *code;
     struct str reason;
-    bool success, is_news;
+    bool success;
     int64_t at;
+    bool is_news;    /* to be told, once it stands */
+    int64_t refused; /* so often, and not tried again; 0: it is */
 };
+
+#define UNKNOWN_LONG (10 * MINUTES)
+
+/* What no later try mends by itself. */
+static const struct {
+    const char *code, *cure;
+} cures[] = {
+    {"host_key_changed", "look whether the host was set up anew, and accept its key then"},
+    {"host_key_unknown", "approve the host's key: POST /api/v1/managed-systems/{id}/host-keys"},
+    {"functional_denied", "give the managed system a functional account that may sign in, with its live password"},
+    {"functional_missing", "give the managed system a FunctionalAccountID"},
+};
+
+/* NULL: it may pass by itself. */
+static const char *cure_of(const char *code)
+{
+    for (size_t i = 0; i < sizeof cures / sizeof cures[0]; i++)
+        if (str_equal(str_of(cures[i].code), str_of(code)))
+            return cures[i].cure;
+    return NULL;
+}
 
 /* Noted with what it came to: a commit of its own would be for people who watch only. */
 static result note_verifying(struct db *db, struct attempt *t, struct err *e)
@@ -136,13 +159,24 @@ static result write_refused(struct db *db, void *argument, struct err *e)
     struct engine_rules rules;
     TRY(engine_rules_get(db, x->t->arena, &rules, e));
     bool is_last = rules.retries && j->refusals + 1 >= rules.retries && !j->parent_version;
-    if (j->is_queued && is_last)
-        log_warning("job %" PRId64 ": refused %" PRId64 " times, and not tried again: %.*s", j->id, rules.retries,
-                    STR_ARG(x->reason));
+    x->refused = j->is_queued && is_last ? rules.retries : 0;
+    /* Not at each try, as long as it is refused for the same. */
+    x->is_news = j->is_queued && cure_of(x->code) && !str_equal(j->reason_code, str_of(x->code));
     if (!j->is_queued || is_last)
         return write_ending(db, x, e);
     x->at = clock_now() + with_jitter(rules.retry_minutes * MINUTES);
     return write_later(db, x, e);
+}
+
+static void tell_refused(const struct ending *x)
+{
+    const struct attempt *t = x->t;
+    const char *cure = cure_of(x->code);
+    struct str again = x->refused ? arena_printf(t->arena, "%" PRId64 " times, and is not tried again", x->refused)
+                                  : S("and is tried again in vain until this is mended");
+    log_warning("account %.*s/%.*s: its change was refused %.*s: %.*s%s%s (job %" PRId64 ")", STR_ARG(t->system.name),
+                STR_ARG(t->account.name), STR_ARG(again), STR_ARG(x->reason), cure ? "; " : "", cure ? cure : "",
+                t->job.id);
 }
 
 result settle_refused(struct attempt *t, const struct err *why, struct err *e)
@@ -151,7 +185,10 @@ result settle_refused(struct attempt *t, const struct err *why, struct err *e)
                        .state = "refused",
                        .code = why->word ? why->word : "refused",
                        .reason = arena_str(t->arena, str_of(why->text))};
-    return writer_do(t->config->writer, write_refused, &x, e);
+    TRY(writer_do(t->config->writer, write_refused, &x, e));
+    if (x.refused || x.is_news)
+        tell_refused(&x);
+    return SUCCESS;
 }
 
 result settle_drift(struct attempt *t, const char *why, struct err *e)
@@ -162,26 +199,55 @@ result settle_drift(struct attempt *t, const char *why, struct err *e)
     return writer_do(t->config->writer, write_ending, &x, e);
 }
 
+/* The first look after that time is the one that tells: those before were too early, and a later one finds its step. */
+static result find_long_unknown(struct db *db, struct ending *x, int64_t now, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, x->t->arena,
+                 SQL("SELECT COALESCE(MIN(CASE WHEN step = 'applying' THEN at END), 0), "
+                     "COALESCE(MAX(CASE WHEN step = 'resolving' THEN at END), 0) FROM job_steps WHERE job_id = $1 AND "
+                     "id > (SELECT COALESCE(MAX(id), 0) FROM job_steps WHERE job_id = $1 AND step IN ('later', "
+                     "'drift'))",
+                     P_INT(x->t->job.id)),
+                 &r, e));
+    int64_t long_since = row_int(&r, 0, 0) + UNKNOWN_LONG;
+    x->is_news = row_int(&r, 0, 0) > 0 && long_since <= now && row_int(&r, 0, 1) < long_since;
+    return SUCCESS;
+}
+
 static result write_unknown(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
+    int64_t now = clock_now();
     audit_act_as_server(db);
+    TRY(find_long_unknown(db, x, now, e));
     TRY(job_set_resolving(db, &x->t->job, e));
     TRY(job_try_later(db, &x->t->job, x->at, x->code, x->reason, e));
     TRY(note_verifying(db, x->t, e));
-    return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, clock_now(), e);
+    return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, now, e);
+}
+
+static result stay_unknown(struct ending *x, struct err *e)
+{
+    const struct attempt *t = x->t;
+    TRY(writer_do(t->config->writer, write_unknown, x, e));
+    if (x->is_news)
+        log_warning("account %.*s/%.*s: for 10 minutes it has not been known whether its change came to anything: "
+                    "%.*s; both credentials are kept, and it is settled once the system answers (job %" PRId64 ")",
+                    STR_ARG(t->system.name), STR_ARG(t->account.name), STR_ARG(x->reason), t->job.id);
+    return SUCCESS;
 }
 
 result settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e)
 {
     struct ending x = {.t = t, .at = at, .code = "unknown", .reason = arena_str(t->arena, str_of(why))};
-    return writer_do(t->config->writer, write_unknown, &x, e);
+    return stay_unknown(&x, e);
 }
 
 result settle_refused_again(struct attempt *t, const char *why, int64_t at, struct err *e)
 {
     struct ending x = {.t = t, .at = at, .code = REFUSED_AGAIN, .reason = arena_str(t->arena, str_of(why))};
-    return writer_do(t->config->writer, write_unknown, &x, e);
+    return stay_unknown(&x, e);
 }
 
 result settle_plain(struct attempt *t, bool success, const char *code, struct str reason, struct err *e)
