@@ -83,6 +83,14 @@ static result pay_for_proof(struct db *db, void *argument, struct err *e)
     return probe_pay_login(db, argument, e);
 }
 
+static struct str what_was_checked(const struct attempt *t)
+{
+    if (t->just_read.n == 0)
+        return t->check.text;
+    return arena_printf(t->arena, "%.*s%s%.*s", STR_ARG(t->check.text), t->check.text.n ? "; " : "",
+                        STR_ARG(t->just_read));
+}
+
 /* Run again from the start after a collision: `job` changes when it stands. The login that is going to prove the change
  * is paid for at the same time where it may be: a commit less. */
 static result write_applying(struct db *db, void *argument, struct err *e)
@@ -98,7 +106,7 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     if (t->key_is_ours)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
     TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
-    TRY(job_note(db, t->arena, &t->job, "checked", true, t->check.text, clock_now(), e));
+    TRY(job_note(db, t->arena, &t->job, "checked", true, what_was_checked(t), clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e));
     return may_pay_ahead(t) ? probe_pay_login(db, t, e) : SUCCESS;
 }
@@ -220,20 +228,22 @@ static result put_off(struct db *db, void *argument, struct err *e)
     return job_try_later(db, &t->job, t->job.next_try_at, "quiet", S("somebody has just read the password"), e);
 }
 
-/* *ret_wait: put off; the lease is given back. An hour at most in all. */
+/* *ret_wait: put off; the lease is given back. An hour at most in all. What a caller wants at once does not wait, and
+ * says so in its steps. */
 static result keep_quiet(struct attempt *t, bool *ret_wait, struct err *e)
 {
     int64_t read_at = 0, now = clock_now(), quiet = t->config->quiet_s * SECONDS;
     *ret_wait = false;
-    if (!t->job.is_queued)
-        return SUCCESS;
     TRY(db_snapshot(t->db, e));
     result r = last_clear_read(t, &read_at, e);
     db_snapshot_end(t->db);
     TRY(r);
     int64_t since = t->job.put_off_since ? t->job.put_off_since : now;
     read_at = read_at > now ? now : read_at; /* a clock that was ahead has written it */
-    if (read_at + quiet <= now || now - since >= QUIET_AT_MOST)
+    if (read_at + quiet <= now)
+        return SUCCESS;
+    t->just_read = arena_printf(t->arena, "the password was read %" PRId64 " s ago", (now - read_at) / SECONDS);
+    if (!t->job.is_queued || now - since >= QUIET_AT_MOST)
         return SUCCESS;
     *ret_wait = true;
     t->job.put_off_since = since;

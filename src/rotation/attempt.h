@@ -49,6 +49,7 @@ struct attempt {
     struct target_address target;
     struct line *line;
     struct check_result check;
+    struct str just_read; /* what its steps say of a read within the quiet time; empty: there was none */
     enum proof proof;
     enum turn_proof proved_how;
     bool is_login_paid, owes_login; /* paid for in advance; paid for and accepted, so no failure to count */

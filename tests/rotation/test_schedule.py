@@ -282,6 +282,18 @@ def test_what_the_server_starts_keeps_quiet_after_a_clear_read(server, ps, host,
     assert account.put({}).status_code == 204 and time.monotonic() - explicit < 60
 
 
+def test_a_change_at_once_says_that_it_came_right_after_a_read(server, ps, admin, host):
+    account = fresh(ps, host, "u8", take_on_host(ps, host))
+    checked = []
+    for waits_s in (0, QUIET_S + 1):
+        ask(ps, account, ConflictOption="renew")
+        time.sleep(waits_s)
+        assert account.put({}).status_code == 204
+        job = ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"][0]["id"]
+        checked += [step["text"] for step in ok(admin.own("GET", f"/jobs/{job}"))["steps"] if step["step"] == "checked"]
+    assert len(checked) == 2 and "the password was read " in checked[0] and checked[0].endswith(" s ago") and "was read" not in checked[1], checked
+
+
 def test_quiet_ends_after_an_hour(server, ps, host, system):
     account = fresh(ps, host, "u3", system)
     number, _ = ask(ps, account)
