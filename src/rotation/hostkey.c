@@ -128,9 +128,11 @@ result hostkey_accept(struct db *db, struct arena *a, int64_t system_id, int64_t
         return SUCCESS;
     if (!str_equal(ret->state, S("seen")))
         return FAIL(e, CONFLICT, "This host key was not seen as a changed one; it is %.*s", STR_ARG(ret->state));
+    /* The host has no other key now, of whatever type. What was approved after it had shown this one is for a change
+     * that is still to come. */
     TRY(db_run(db,
-               SQL("DELETE FROM host_keys WHERE system_id = $1 AND type = $2 AND id <> $3", P_INT(system_id),
-                   P_TEXT(ret->type), P_INT(id)),
+               SQL("DELETE FROM host_keys WHERE system_id = $1 AND id <> $2 AND (state = 'pinned' OR seen_at < $3)",
+                   P_INT(system_id), P_INT(id), P_INT(ret->seen_at)),
                e));
     TRY(db_run(db,
                SQL("UPDATE host_keys SET state = 'approved', made_by = $2, seen_at = $3 WHERE id = $1", P_INT(id),

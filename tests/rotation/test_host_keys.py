@@ -67,8 +67,20 @@ def remove(admin, account, key):
     ok(admin.own("DELETE", f"/managed-systems/{account.system_id}/host-keys/{key['id']}"), 204)
 
 
-def approve(admin, account, sha256):
-    return ok(admin.own("POST", f"/managed-systems/{account.system_id}/host-keys", {"type": "ssh-ed25519", "sha256": sha256}), 201)
+def ask_approval(admin, account, type, sha256):
+    return admin.own("POST", f"/managed-systems/{account.system_id}/host-keys", {"type": type, "sha256": sha256})
+
+
+def approve(admin, account, sha256, type="ssh-ed25519"):
+    return ok(ask_approval(admin, account, type, sha256), 201)
+
+
+def accept(admin, account, key):
+    return ok(admin.own("POST", f"/managed-systems/{account.system_id}/host-keys/{key['id']}/accept", {}))
+
+
+def pairs_of(admin, account):
+    return [(key["state"], key["sha256"]) for key in keys_of(admin, account)["items"]]
 
 
 @pytest.fixture
@@ -127,6 +139,37 @@ def test_of_many_approved_keys_the_latest_count(server, host, admin, account):
         approve(admin, account, fingerprint(f"another host's key {i}"))
     approve(admin, account, host.host_key_sha256)
     assert account.put({"Password": "Latest-Approved-1!"}).status_code == 204
+
+
+# -- accepting a changed one
+
+
+@pytest.mark.parametrize("former", ["ssh-rsa", "ssh-ed25519"])
+def test_an_accepted_key_takes_the_place_of_an_approved_one_of_any_type(host, admin, account, former):
+    remove(admin, account, keys_of(admin, account)["items"][0])
+    approve(admin, account, fingerprint("the host's former key"), type=former)
+    assert "host key changed" in account.put({"Password": "To-Nobody-3!"}).text
+    accepted = accept(admin, account, keys_of(admin, account)["items"][1])
+    assert pairs_of(admin, account) == [("approved", host.host_key_sha256)]
+    assert accept(admin, account, accepted) == accepted
+
+
+def test_an_accepted_key_takes_the_place_of_a_pinned_one_of_another_type(server, host, admin, account):
+    with Store(server) as store:
+        store.execute("UPDATE host_keys SET type = 'ssh-rsa', sha256 = ? WHERE system_id = ?", (fingerprint("the host's former key"), account.system_id))
+    assert "host key changed" in account.put({"Password": "To-Nobody-4!"}).text
+    accept(admin, account, keys_of(admin, account)["items"][1])
+    assert pairs_of(admin, account) == [("approved", host.host_key_sha256)]
+
+
+def test_accepting_leaves_what_was_approved_for_a_change_to_come(server, host, admin, account):
+    put_seen(server, account, 2)
+    older, newer = [key for key in keys_of(admin, account)["items"] if key["state"] == "seen"]
+    to_come = approve(admin, account, fingerprint("the host's key to be"), type="ssh-rsa")
+    accept(admin, account, older)
+    assert pairs_of(admin, account) == [("approved", older["sha256"]), ("seen", newer["sha256"]), ("approved", to_come["sha256"])]
+    accept(admin, account, newer)
+    assert pairs_of(admin, account)[-1] == ("approved", to_come["sha256"])
 
 
 # -- removing one
