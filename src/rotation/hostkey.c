@@ -58,6 +58,7 @@ static result keep(struct db *db, int64_t system_id, struct str type, struct str
         db,
         SQL("INSERT INTO host_keys (system_id, type, sha256, state, seen_at, made_by) VALUES ($1, $2, $3, $4, $5, $6) "
             "ON CONFLICT (system_id, type, sha256) DO UPDATE SET seen_at = $5, "
+            "made_by = CASE WHEN $4 = 'approved' AND host_keys.state <> 'approved' THEN $6 ELSE host_keys.made_by END, "
             "state = CASE WHEN $4 = 'seen' THEN host_keys.state ELSE $4 END",
             P_INT(system_id), P_TEXT(type), P_TEXT(sha256), P_TEXT(str_of(state)), P_INT(now), P_INT(by)),
         e);

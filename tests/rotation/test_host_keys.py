@@ -172,6 +172,32 @@ def test_accepting_leaves_what_was_approved_for_a_change_to_come(server, host, a
     assert pairs_of(admin, account)[-1] == ("approved", to_come["sha256"])
 
 
+# -- who approved what
+
+
+def test_approving_a_pinned_key_names_who_did(host, admin, account):
+    pinned = keys_of(admin, account)["items"][0]
+    approved = approve(admin, account, pinned["sha256"])
+    assert (pinned["by"], approved["id"], approved["state"]) == (0, pinned["id"], "approved") and approved["by"] > 0
+
+
+def test_approving_a_seen_key_names_who_did_and_again_is_the_same(server, admin, account):
+    put_seen(server, account, 1)
+    seen = keys_of(admin, account)["items"][1]
+    approved = approve(admin, account, seen["sha256"])
+    assert seen["by"] == 0 and approved["by"] > 0 and approved["id"] == seen["id"]
+    assert approve(admin, account, seen["sha256"])["by"] == approved["by"]
+
+
+@pytest.mark.parametrize("type", ["ED25519", "RSA", "ssh_ed25519", "rsa-sha2-512", "ssh-dss", "bla bla\n x", ""])
+def test_a_type_that_no_system_shows_is_refused(host, admin, account, type):
+    answer = ask_approval(admin, account, type, fingerprint("a key of no type"))
+    assert answer.status_code == 400
+    for known in ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "x509"):
+        assert type == "" or known in answer.text
+    assert states_of(admin, account) == ["pinned"]
+
+
 # -- removing one
 
 

@@ -18,8 +18,12 @@ static const struct field key_page_fields[] = {ITEM_PAGE(struct host_key_row, ke
 struct key_body {
     struct str type, sha256;
 };
+/* What the connectors tell: a key of any other type would be trusted and never matched. */
+static const char *const types[] = {
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "x509", NULL};
 static const struct field body_fields[] = {
-    TEXT("type", struct key_body, type, .required = true, .max = 64, .example = "ssh-ed25519"),
+    TEXT("type", struct key_body, type, .required = true, .words = types, .example = "ssh-ed25519",
+         .doc = "ssh-rsa whatever the signature; x509 for the key of a TLS certificate"),
     TEXT("sha256", struct key_body, sha256, .required = true, .max = 100,
          .doc = "SHA256: and 43 characters, as ssh-keygen -lf shows it"),
     FIELD_END,
