@@ -160,6 +160,12 @@ RESULT store_open_reader(const struct store_place *at, struct store **ret, struc
 void store_free(struct store *s);
 /* For people: a path, or the URL without its password. */
 const char *store_name(const struct store *s);
+/* Where the database takes connections, by its URL; `host` is "" for a socket on this machine. SQLite: nowhere, 0. */
+struct store_address {
+    struct str host;
+    int64_t port;
+};
+size_t store_addresses(const struct store *s, struct arena *a, struct store_address **ret);
 /* Several servers may use it, and it may be out of reach: statements wait for a network, so never run one on a loop. */
 bool store_is_shared(const struct store *s);
 /* A reader of a shared store that is out of reach now is opened all the same, lost. */

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/secret_open.h"
 
-enum { KEYWORDS_MAX = 64, HOSTS_MAX = 16 };
+enum { KEYWORDS_MAX = 64, HOSTS_MAX = 16, PORT = 5432 };
 
 struct postgresql_place {
     const char *keywords[KEYWORDS_MAX];
@@ -205,6 +205,35 @@ char *postgresql_place_name(const struct postgresql_place *p)
                  port ? ":" : "", port ? port : "", value_of(p, "dbname")) < 0)
         die("out of memory: a store's name");
     return name;
+}
+
+/* libpq's lists: a single port is that of every host, and what is left out is the default. */
+static struct str item(const char *list, size_t i)
+{
+    struct str rest = str_of(list ? list : "");
+    ptrdiff_t comma;
+    for (; (comma = str_find_char(rest, ',')) >= 0 && i > 0; i--)
+        rest = str_sub(rest, (size_t)comma + 1, rest.n);
+    return i > 0 ? S("") : comma < 0 ? rest : str_sub(rest, 0, (size_t)comma);
+}
+
+size_t postgresql_place_addresses(const struct postgresql_place *p, struct arena *a, struct store_address **ret)
+{
+    const char *addresses = value_of(p, "hostaddr"), *hosts = value_of(p, "host"), *ports = value_of(p, "port");
+    const char *longest = addresses ? addresses : hosts ? hosts : "";
+    size_t n = 1;
+    for (const char *c = longest; *c; c++)
+        n += *c == ',';
+    *ret = arena_array(a, struct store_address, n);
+    for (size_t i = 0; i < n; i++) {
+        struct str host = item(addresses, i), port = item(ports, ports && strchr(ports, ',') ? i : 0);
+        host = host.n ? host : item(hosts, i);
+        bool is_socket = host.n == 0 || host.p[0] == '/' || host.p[0] == '@';
+        (*ret)[i] = (struct store_address){is_socket ? S("") : arena_str(a, host), PORT};
+        if (port.n && !str_to_int(str_trim(port), 1, UINT16_MAX, &(*ret)[i].port))
+            die("libpq has connected to a port that is none");
+    }
+    return n;
 }
 
 /* ---- connecting ---- */

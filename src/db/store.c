@@ -58,6 +58,11 @@ const char *store_name(const struct store *s)
     return s->place;
 }
 
+size_t store_addresses(const struct store *s, struct arena *a, struct store_address **ret)
+{
+    return s->remote ? postgresql_place_addresses(s->remote, a, ret) : 0;
+}
+
 bool store_is_shared(const struct store *s)
 {
     return s->driver->is_shared;

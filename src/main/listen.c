@@ -68,6 +68,26 @@ result server_listen(struct server *s, struct str url, struct err *e)
     return SUCCESS;
 }
 
+/* passwordsafe-api 8.5: loopback only where every listener is there; ourselves and our database never. */
+struct dial_rules server_dial_rules(struct server *s)
+{
+    struct store_address *of_store;
+    size_t n = store_addresses(s->store, s->arena, &of_store);
+    struct own_place *own = arena_array(s->arena, struct own_place, s->url_count + n);
+    for (size_t i = 0; i < s->url_count; i++) {
+        struct http_url url;
+        struct err e;
+        if (!is_ok(http_url_parse(s->urls[i], &url, &e)))
+            die("a URL that is served cannot be read");
+        own[i] = (struct own_place){.host = url.host, .port = url.port};
+    }
+    for (size_t i = 0; i < n; i++)
+        own[s->url_count + i] =
+            (struct own_place){.host = of_store[i].host, .port = of_store[i].port, .is_store = true};
+    return (struct dial_rules){
+        .loopback_allowed = http_server_is_loopback_only(s->http), .own = own, .own_count = s->url_count + n};
+}
+
 void server_announce(const struct server *s)
 {
     for (size_t i = 0; i < s->url_count; i++)

@@ -135,7 +135,7 @@ static result start_rotation(struct server *s, struct err *e)
                                      .keepsakes = s->keepsakes,
                                      .workers = (unsigned)lanes,
                                      .quiet_s = (unsigned)quiet_s,
-                                     .loopback_allowed = http_server_is_loopback_only(s->http),
+                                     .dial = server_dial_rules(s),
                                      .on_settled = on_settled,
                                      .context = s};
     vault_set_keeper(link_keeper(s->keys));

@@ -47,6 +47,7 @@ void server_stop(struct server *s); /* any thread: stop accepting, answer what i
 /* listen.c: which URL may be served, and with which certificate. */
 RESULT server_listen(struct server *s, struct str url, struct err *e);
 void server_announce(const struct server *s);               /* "listening on URL" on standard output */
+struct dial_rules server_dial_rules(struct server *s);      /* after listening: our own places are not dialled */
 RESULT server_become_user(struct server *s, struct err *e); /* effectively; root is kept for binding */
 RESULT server_drop_user(struct server *s, struct err *e);   /* for good; before anything is served */
 

@@ -198,7 +198,7 @@ static result find_target(struct attempt *t, struct err *e)
                                 .timeout_s = t->system.timeout_s,
                                 .instance = t->system.is_default_instance ? S("") : t->system.instance_name,
                                 .domain = t->system.directory_id.is_set && has_dns_name ? t->system.host_name : S("")};
-    return address_resolve(t->arena, host_of(&t->system), t->config->loopback_allowed, &t->target.address, e);
+    return address_resolve(t->arena, host_of(&t->system), t->target.port, &t->config->dial, &t->target.address, e);
 }
 
 bool attempt_has_word(const struct err *e, const char *word)

@@ -4,6 +4,7 @@
 
 #include "crypto/keyring.h"
 #include "db/writer.h"
+#include "rotation/address.h"
 #include "rotation/launcher.h"
 
 struct rotation;
@@ -21,8 +22,7 @@ struct rotation_config {
     unsigned workers;        /* lanes; 0: 8 */
     unsigned per_system;     /* lanes to one target; 0: 2 */
     unsigned quiet_s;        /* how far the server keeps from the last clear read of a password; 0: 60 */
-    bool
-        loopback_allowed; /* every listener is on loopback: targets on loopback may be dialled (passwordsafe-api 8.5) */
+    struct dial_rules dial;  /* borrowed */
     void (*on_settled)(void *context, int64_t job_id); /* the job has ended, or its outcome is known to be unknown */
     void *context;
 };

@@ -1,5 +1,6 @@
 """The five credential endpoints against a real sshd (seed 002, passwordsafe-api 5)."""
 import concurrent.futures
+import urllib.parse
 
 import hostile
 import pytest
@@ -116,6 +117,15 @@ def test_a_host_that_is_down(ps, host, admin):
     refused(account.put({"Password": "Never-sent-1!"}))
     assert account.password() == "Start" and account.show()["ChangeState"] == 0
     assert account.test() is False
+
+
+def test_our_own_port_and_that_of_our_database_are_not_dialled(server, ps, host, admin):
+    for url in filter(None, [server.url, server.store]):
+        account = Managed(ps, host, "u1", password="Start", system=take_on_host(ps, host, port=urllib.parse.urlsplit(url).port))
+        assert "Keyturn's own, or those of its database" in refused(account.put({"Password": "Never-sent-1!"}))
+        assert account.password() == "Start" and account.test() is False
+        jobs = ok(admin.own("GET", f"/jobs?kind=change&accountId={account.id}"))["items"]
+        assert [(job["state"], job["attempt"]) for job in jobs] == [("refused", 0)]
 
 
 def garbage_after_a_greeting():

@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/scope.h"
+#include "db/postgresql_place.h"
 #include "fixture.h"
 
 static const char *path_in(struct fixture *f, const char *name)
@@ -251,6 +254,36 @@ static void a_store_that_cannot_be_made_leaves_nothing(void **state)
     assert_null(s);
 }
 
+/* What a URL of PostgreSQL says of where the database is; "" is a socket. */
+static void a_url_tells_where_the_database_is(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *url, *where;
+    } cases[] = {
+        {"postgresql:///vault", " 5432"},
+        {"postgresql://me@db.example:6432/vault", "db.example 6432"},
+        {"postgresql://[2001:db8::5]/vault", "2001:db8::5 5432"},
+        {"postgresql://a,b:6432,127.0.0.1/vault", "a 5432, b 6432, 127.0.0.1 5432"},
+        {"postgresql://a,b/vault?port=6432", "a 6432, b 6432"},
+        {"postgresql:///vault?host=/run/postgresql&port=6432", " 6432"},
+        {"postgresql://name:6432/vault?hostaddr=10.0.0.5", "10.0.0.5 6432"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct postgresql_place *place = NULL;
+        struct store_address *found;
+        AUTOBUF text;
+        buf_init(&text, 1000);
+        MUST(postgresql_place_new(&(struct store_place){.url = cases[i].url}, &place, &error));
+        size_t n = postgresql_place_addresses(place, f->arena, &found);
+        for (size_t k = 0; k < n; k++)
+            buf_printf(&text, "%s%.*s %" PRId64, k ? ", " : "", STR_ARG(found[k].host), found[k].port);
+        postgresql_place_free(place);
+        assert_string_equal(arena_cstr(f->arena, buf_str(&text)), cases[i].where);
+    }
+    assert_int_equal(store_addresses(f->store, f->arena, &(struct store_address *){NULL}), 0);
+}
+
 #define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -267,6 +300,7 @@ int main(void)
         WITH_STORE(a_backup_never_replaces),
         WITH_STORE(a_backup_that_fails_leaves_nothing),
         WITH_STORE(a_store_that_cannot_be_made_leaves_nothing),
+        WITH_STORE(a_url_tells_where_the_database_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
