@@ -10,14 +10,6 @@
 
 enum { TEXT_BYTES_MAX = 1000, DETAIL_BYTES_MAX = 64 * 1024, RECORDS_AT_FIRST = 64 };
 
-struct str text_start(struct str s, size_t max_bytes)
-{
-    struct str start = str_sub(s, 0, max_bytes);
-    while (start.n > 0 && start.n < s.n && ((unsigned char)s.p[start.n] & 0xC0) == 0x80)
-        start.n--;
-    return start;
-}
-
 void audit_begin_group(struct audit *a)
 {
     arena_reset(a->group);

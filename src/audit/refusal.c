@@ -7,6 +7,7 @@
 #include "audit/state.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 enum { REFUSAL_TEXT_BYTES_MAX = 256 };
 

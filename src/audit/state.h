@@ -60,8 +60,6 @@ void audit_remember_heads(struct audit *a, const struct audit_head *heads, size_
 RESULT audit_before_commit(struct db *db, void *context, struct err *e);
 void audit_after_commit(struct db *db, void *context);
 RESULT audit_contact(struct db *db, void *context, bool *ret_stands, struct err *e);
-/* The first max_bytes, ending with a whole character; borrowed. */
-struct str text_start(struct str s, size_t max_bytes);
 
 void refusals_init(struct refusals *r);
 void refusals_free(struct refusals *r);

@@ -153,6 +153,14 @@ bool text_has_control(struct str s)
     return false;
 }
 
+struct str text_start(struct str s, size_t max_bytes)
+{
+    struct str start = str_sub(s, 0, max_bytes);
+    while (start.n > 0 && start.n < s.n && ((unsigned char)s.p[start.n] & 0xC0) == 0x80)
+        start.n--;
+    return start;
+}
+
 struct str text_printable(struct arena *a, struct str s, size_t n)
 {
     if (n > s.n)

@@ -16,6 +16,8 @@ struct str text_trim(struct str s);
 bool text_is_plain_name(struct str s);
 bool text_has_control(struct str s); /* any code point of category Cc */
 
+/* The first max_bytes, ending with a whole character; borrowed. */
+struct str text_start(struct str s, size_t max_bytes);
 /* At most n printable ASCII characters of what a target said; everything else becomes '?'. */
 struct str text_printable(struct arena *a, struct str s, size_t n);
 bool text_is_hex(struct str s);

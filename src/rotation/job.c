@@ -2,6 +2,7 @@
 #include "rotation/job.h"
 
 #include "audit/audit.h"
+#include "base/text.h"
 #include "crypto/random.h"
 #include "rotation/job_row.h"
 
@@ -191,7 +192,7 @@ result job_insert(struct db *db, const struct job *with, int64_t now, int64_t *r
 result job_note(struct db *db, struct arena *a, const struct job *j, const char *step, bool is_ok, struct str text,
                 int64_t now, struct err *e)
 {
-    struct str kept = str_is_set(text) ? str_sub(text, 0, 400) : S("");
+    struct str kept = str_is_set(text) ? text_start(text, 400) : S("");
     TRY(db_run(db,
                SQL("INSERT INTO job_steps (job_id, at, step, is_ok, text) VALUES ($1, $2, $3, $4, $5)", P_INT(j->id),
                    P_INT(now), P_TEXT(str_of(step)), P_INT(is_ok), P_TEXT(kept)),

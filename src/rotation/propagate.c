@@ -5,6 +5,7 @@
 #include "accounts/propagation.h"
 #include "audit/audit.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "rotation/engine.h"
 
 enum { TEXT_BYTES_MAX = 400 };
@@ -94,8 +95,8 @@ static void keep_why(struct propagation *p, const struct err *why)
 {
     p->code = why->word ? why->word : "refused";
     p->text =
-        str_sub(arena_printf(p->t->arena, "%.*s%s%s", STR_ARG(p->action.name), p->action.id ? ": " : "", why->text), 0,
-                TEXT_BYTES_MAX);
+        text_start(arena_printf(p->t->arena, "%.*s%s%s", STR_ARG(p->action.name), p->action.id ? ": " : "", why->text),
+                   TEXT_BYTES_MAX);
 }
 
 static result write_done(struct db *db, void *argument, struct err *e)

@@ -3,6 +3,7 @@
 #include "rotation/attempt.h"
 
 #include "audit/audit.h"
+#include "base/text.h"
 #include "rotation/follower.h"
 
 #define LATE_BY        (5 * SECONDS)  /* of a connector's last words, beyond the time that it was given */
@@ -83,7 +84,7 @@ static result failed(struct push *p, const struct err *why, bool is_unknown, str
     }
     p->is_unknown = is_unknown;
     p->code = why->word ? why->word : "refused";
-    p->text = str_sub(arena_str(t->arena, str_of(why->text)), 0, TEXT_BYTES_MAX);
+    p->text = text_start(arena_str(t->arena, str_of(why->text)), TEXT_BYTES_MAX);
     p->at = clock_now() + (attempt_has_word(why, "budget") ? JOB_LONGEST_PAUSE : job_pause(&t->job));
     return writer_do(t->config->writer, write_failed, p, e);
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/scope.h"
+#include "base/text.h"
 #include "rotation/change.h"
 #include "rotation/own.h"
 
@@ -147,7 +148,7 @@ result change_ask_system(struct db *db, struct arena *a, const struct keyring *k
     TRY(make_jobs(db, &plan, now, e));
     audit_note(db, "system.change.intent", true, (struct audit_object){"system", system_id, system.name}, 0,
                arena_printf(a, "job %" PRId64 ", %zu accounts queued; skipped: %.*s", plan.parent.id, plan.n,
-                            STR_ARG(plan.skipped.n ? str_sub(plan.skipped, 0, 1500) : S("none"))));
+                            STR_ARG(plan.skipped.n ? text_start(plan.skipped, 1500) : S("none"))));
     *ret_job = plan.parent.id;
     return whole_child_moved(db, plan.parent.id, now, e);
 }

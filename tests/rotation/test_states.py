@@ -240,6 +240,15 @@ def job_version(admin, account, password, glass):
     raise AssertionError("no version holds it")
 
 
+def test_a_reason_is_kept_up_to_a_whole_character(ps, strange, admin, glass):
+    account = account_on(ps, strange, "u7")
+    job = into_drift(admin, account)
+    reason = "x" + 399 * "ö"  # as long as it may be; whoever counts bytes cuts it within a character
+    assert ok(order(glass, job, "abandon", {"reason": reason}))["state"] == "abandoned"
+    step = ok(admin.own("GET", f"/jobs/{job['id']}"))["steps"][-1]
+    assert (step["step"], step["text"]) == ("abandoned", reason[:200])
+
+
 def test_a_job_that_a_later_change_has_settled_is_not_abandoned(ps, strange, admin, glass):
     account = account_on(ps, strange, "u2")
     job = into_drift(admin, account)

@@ -96,6 +96,21 @@ static void blanks_of_all_scripts_are_trimmed(void **state)
     assert_text(text_trim(S("\x80 ")), "\x80");
 }
 
+static void a_start_ends_with_a_whole_character(void **state)
+{
+    (void)state;
+    assert_text(text_start(S("abc"), 2), "ab");
+    assert_text(text_start(S("abc"), 3), "abc");
+    assert_text(text_start(S("aé€😀"), 99), "aé€😀");
+    assert_text(text_start(S("aé€😀"), 10), "aé€😀");
+    assert_text(text_start(S("aé€😀"), 9), "aé€");
+    assert_text(text_start(S("aé€😀"), 6), "aé€");
+    assert_text(text_start(S("aé€😀"), 5), "aé");
+    assert_text(text_start(S("aé€😀"), 2), "a");
+    assert_text(text_start(S("é"), 1), "");
+    assert_false(str_is_set(text_start(STR_ABSENT, 1)));
+}
+
 static void plain_names(void **state)
 {
     (void)state;
@@ -207,6 +222,7 @@ static void hex_and_percent(void **state)
 
 RUN(cmocka_unit_test(names_that_look_alike_have_one_key), cmocka_unit_test(the_key_of_a_key_is_itself),
     cmocka_unit_test(malformed_text_is_seen), cmocka_unit_test(blanks_of_all_scripts_are_trimmed),
-    cmocka_unit_test(plain_names), cmocka_unit_test(controls_and_printable), cmocka_unit_test(base64_has_one_spelling),
+    cmocka_unit_test(a_start_ends_with_a_whole_character), cmocka_unit_test(plain_names),
+    cmocka_unit_test(controls_and_printable), cmocka_unit_test(base64_has_one_spelling),
     cmocka_unit_test(the_two_alphabets_are_apart), cmocka_unit_test(any_bytes_survive_encoding),
     cmocka_unit_test(hex_and_percent))
