@@ -5,7 +5,7 @@ import re
 import urllib.parse
 
 import pytest
-from passwordsafe_people import Bare, People, recorded, refused
+from passwordsafe_people import GQ, WRITE, Bare, People, recorded, refused
 from support import ok, wait_for
 
 FORM = "application/x-www-form-urlencoded"
@@ -322,3 +322,18 @@ def test_all_of_a_system(people, admin):
     changes = [job for job in ok(admin.own("GET", f"/jobs?accountId={managed.id}"))["items"] if job["kind"] == "change"]
     assert len(changes) == 1, changes  # not queued twice
     assert people.boss.post(f"/ManagedSystems/{people.system()}/ManagedAccounts/Credentials/Change").status_code == 204  # none at all
+
+
+def test_whoever_may_only_quarantine_learns_no_names(people, admin):
+    system, password = people.system(), "Quarantine-only-1!"
+    managed, unmanaged = people.account(system, name="canary-managed", AutoManagementFlag=True), people.account(system, name="canary-unmanaged")
+    wait_for(lambda: managed.show()["ChangeState"] == 0)
+    warden = people.user(password=password, groups=[people.group({GQ: WRITE})])
+    client, own = people.client(warden["UserName"], password=password), people.server.controlroom(warden["UserName"], password)
+    assert client.post(f"/ManagedSystems/{system}/ManagedAccounts/Credentials/Change").status_code == 204
+    listed = own.own("GET", "/jobs")
+    job = next(job for job in ok(listed)["items"] if job["systemId"] == system and job["kind"] == "system")
+    shown = own.own("GET", f"/jobs/{job['id']}")
+    assert job["skipped"] == [] and ok(shown)["skipped"] == [] and "canary" not in listed.text + shown.text
+    whole = ok(admin.own("GET", f"/jobs/{job['id']}"))
+    assert [line.split(":")[0] for line in whole["skipped"]] == ["canary-unmanaged"]

@@ -56,7 +56,10 @@ static bool sees_all(const struct caller *who)
 
 static struct list lines_of(struct arena *a, struct str text)
 {
-    struct str *lines = arena_array(a, struct str, text.n / 2 + 1);
+    size_t most = 1;
+    for (size_t i = 0; i < text.n; i++)
+        most += text.p[i] == '\n';
+    struct str *lines = arena_array(a, struct str, most);
     struct list found = {.at = lines};
     while (str_is_set(text)) {
         struct str line = str_cut(&text, '\n');
@@ -66,16 +69,22 @@ static struct list lines_of(struct arena *a, struct str text)
     return found;
 }
 
-/* Who has made a job may see how it goes; what the target said is for holders of Account Management. */
+/* Who has made a job may see how it goes; what the target said, and which accounts a system has, is for holders of
+ * Account Management. */
 static result view_of(struct call *c, const struct job *j, struct job_view *ret, struct err *e)
 {
     struct progress *progress = arena_new_of(c->arena, struct progress);
     TRY(job_progress(c->db, c->arena, j, &progress->done, &progress->total, e));
-    *ret = (struct job_view){.job = *j, .progress = progress, .skipped = lines_of(c->arena, j->skipped)};
+    *ret = (struct job_view){.job = *j, .progress = progress};
     if (!j->is_open)
         ret->job.next_try_at = 0;
-    if (!sees_all(&c->who))
-        ret->job.reason = S("");
+    if (sees_all(&c->who)) {
+        ret->skipped = lines_of(c->arena, j->skipped);
+        return SUCCESS;
+    }
+    ret->job.reason = S("");
+    if (j->parent_id)
+        ret->job.account_name = S("");
     return SUCCESS;
 }
 
