@@ -1,13 +1,19 @@
 /* ssh/key.c: reading, describing and making key pairs, all in memory. */
 #include "ssh/key.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/secret_open.h"
 #include "base/text.h"
 #include "common/watchdog.h"
 
+/* A key may ask for any number of rounds of its key derivation. OpenSSH's form says how many beforehand: ssh-keygen
+ * takes 16 to 24 of its own accord, and a hundred are one second. The other forms end by their time. */
+enum { ROUNDS_MAX = 1000, OTHER_FORM_TIME_S = 5 };
 enum { KEY_TIME_S = 20, RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096, RSA_BITS_DEFAULT = 3072 };
+
+#define OPENSSH_BEGIN "-----BEGIN OPENSSH PRIVATE KEY-----"
 
 struct passphrase {
     const struct secret *secret;
@@ -28,6 +34,64 @@ static int give_passphrase(const char *prompt, char *into, size_t size, int echo
     return 0;
 }
 
+static uint32_t read_u32(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* A length and as many bytes (RFC 4251 5). */
+static bool take_string(struct str *blob, struct str *ret)
+{
+    uint32_t n = blob->n < 4 ? UINT32_MAX : read_u32((const unsigned char *)blob->p);
+    if (blob->n < 4 || n > blob->n - 4)
+        return false;
+    *ret = str_sub(*blob, 4, n);
+    *blob = str_sub(*blob, 4 + (size_t)n, blob->n);
+    return true;
+}
+
+/* As libssh looks for it: anywhere. */
+static bool is_openssh_form(struct str text)
+{
+    return str_find(text, S(OPENSSH_BEGIN)) >= 0;
+}
+
+/* The bytes between the two marks; false: they are none. libssh skips what stands behind the first mark in its line. */
+static bool openssh_bytes(struct arena *a, struct str text, struct str *ret)
+{
+    struct str rest = str_sub(text, (size_t)str_find(text, S(OPENSSH_BEGIN)) + S(OPENSSH_BEGIN).n, text.n);
+    ptrdiff_t end = str_find(rest, S("-----END"));
+    if (end < 1 || (rest.p[0] != '\n' && rest.p[0] != '\r'))
+        return false;
+    char *packed = arena_alloc(a, rest.n + 1);
+    size_t n = 0;
+    for (ptrdiff_t i = 0; i < end; i++)
+        if (!strchr(" \t\r\n\v\f", rest.p[i]))
+            packed[n++] = rest.p[i];
+    return base64_decode(a, (struct str){packed, n}, ret);
+}
+
+/* "openssh-key-v1", NUL, cipher, derivation, its options (OpenSSH's PROTOCOL.key): of bcrypt, a salt and the rounds. */
+static RESULT check_rounds(struct arena *a, struct str text, struct err *e)
+{
+    struct str blob, cipher, derivation, options, salt;
+    bool is_read = openssh_bytes(a, text, &blob) && str_starts(blob, S("openssh-key-v1\0"));
+    if (is_read)
+        blob = str_sub(blob, sizeof("openssh-key-v1"), blob.n);
+    is_read = is_read && take_string(&blob, &cipher) && take_string(&blob, &derivation) && take_string(&blob, &options);
+    if (is_read && str_equal(derivation, S("none")))
+        return SUCCESS;
+    if (!is_read || !str_equal(derivation, S("bcrypt")) || !take_string(&options, &salt) || options.n != 4)
+        return FAIL_AS(e, INVALID, "bad_key", "not a private key that we can read");
+    uint32_t rounds = read_u32((const unsigned char *)options.p);
+    if (rounds > ROUNDS_MAX)
+        return FAIL_AS(e, INVALID, "bad_key",
+                       "the key asks for %" PRIu32 " rounds of its key derivation, and at most %d are taken: "
+                       "`ssh-keygen -p -a 16` writes it anew",
+                       rounds, ROUNDS_MAX);
+    return SUCCESS;
+}
+
 RESULT key_read(const struct secret *private_key, const struct secret *passphrase, ssh_key *ret, bool *ret_is_encrypted,
                 struct err *e)
 {
@@ -35,8 +99,11 @@ RESULT key_read(const struct secret *private_key, const struct secret *passphras
         return FAIL_AS(e, INVALID, "bad_key", "a key has at most %d bytes", KEY_TEXT_MAX);
     AUTOFREE(arena) a = arena_new();
     struct passphrase p = {.secret = passphrase};
+    struct str text = secret_open(private_key);
     ssh_key key = NULL;
-    int rc = ssh_pki_import_privkey_base64(arena_cstr(a, secret_open(private_key)), NULL, give_passphrase, &p, &key);
+    if (is_openssh_form(text))
+        TRY(check_rounds(a, text, e));
+    int rc = ssh_pki_import_privkey_base64(arena_cstr(a, text), NULL, give_passphrase, &p, &key);
     *ret_is_encrypted = p.was_asked;
     if (rc == SSH_OK && key) {
         *ret = key;
@@ -49,26 +116,15 @@ RESULT key_read(const struct secret *private_key, const struct secret *passphras
     return FAIL_AS(e, INVALID, "wrong_passphrase", "the passphrase does not open the key");
 }
 
-static uint32_t read_u32(const unsigned char *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
 /* The public form is three length-prefixed strings: name, exponent, modulus (RFC 4253 6.6). */
 static int rsa_bits(struct arena *a, struct str base64)
 {
     struct str blob, part = {0};
     if (!base64_decode(a, base64, &blob))
         return 0;
-    for (int i = 0; i < 3; i++) {
-        if (blob.n < 4)
+    for (int i = 0; i < 3; i++)
+        if (!take_string(&blob, &part))
             return 0;
-        uint32_t n = read_u32((const unsigned char *)blob.p);
-        if (n > blob.n - 4)
-            return 0;
-        part = str_sub(blob, 4, n);
-        blob = str_sub(blob, 4 + (size_t)n, blob.n);
-    }
     while (part.n > 0 && part.p[0] == '\0')
         part = str_sub(part, 1, part.n);
     return part.n ? (int)part.n * 8 - __builtin_clz((unsigned char)part.p[0]) + 24 : 0;
@@ -132,7 +188,7 @@ result inspect_run(void *state, void *request, struct arena *a, struct answer *a
 {
     (void)state;
     const struct inspect_request *r = request;
-    watchdog_start(KEY_TIME_S); /* a key may ask for any number of rounds of its key derivation */
+    watchdog_start(is_openssh_form(secret_open(r->private_key)) ? KEY_TIME_S : OTHER_FORM_TIME_S);
     AUTOFREE(ssh_key_struct) key = NULL;
     bool is_encrypted = false;
     struct str public_key = STR_ABSENT;

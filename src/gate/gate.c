@@ -62,7 +62,9 @@ result gate_new(const struct gate_config *config, struct gate **ret, struct err 
     }
     if (is_shared)
         g->read = pool_new("read", READERS, 1024, open_reader, close_reader, g);
-    g->prepare = pool_new("prepare", core_count(), 64, open_reader, close_reader, g);
+    /* Beside a private key that is being looked at, which may take its time, somebody can sign in. */
+    unsigned cores = core_count();
+    g->prepare = pool_new("prepare", cores > 1 ? cores : 2, 64, open_reader, close_reader, g);
     g->search = pool_new("search", 2, 64, open_reader, close_reader, g);
     *ret = g;
     return SUCCESS;

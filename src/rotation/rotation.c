@@ -165,6 +165,7 @@ result rotation_start(const struct rotation_config *config, struct rotation **re
     if (r->lanes > WORKERS_MAX)
         r->lanes = WORKERS_MAX;
     pthread_mutex_init(&r->lock, NULL);
+    pthread_mutex_init(&r->looking_at_key, NULL);
     init_wake(r);
     pthread_cond_init(&r->work, NULL);
     while (r->worker_count < r->lanes)
@@ -206,6 +207,7 @@ void rotation_stop(struct rotation *r, unsigned grace_ms)
     line_pool_free(r->config.lines);
     pthread_cond_destroy(&r->wake);
     pthread_cond_destroy(&r->work);
+    pthread_mutex_destroy(&r->looking_at_key);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }
@@ -214,9 +216,13 @@ result rotation_inspect_key(struct rotation *r, const struct secret *private_key
                             struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e)
 {
     struct line *line = NULL;
-    TRY(line_open(r->config.launcher, "ssh", &line, e));
-    result inspected = line_inspect_key(line, private_key, passphrase, a, ret_public, ret_is_encrypted, e);
+    if (pthread_mutex_trylock(&r->looking_at_key) != 0)
+        return FAIL(e, BUSY, "another key is being looked at; try again");
+    result inspected = line_open(r->config.launcher, "ssh", &line, e);
+    if (is_ok(inspected))
+        inspected = line_inspect_key(line, private_key, passphrase, a, ret_public, ret_is_encrypted, e);
     line_close(line);
+    pthread_mutex_unlock(&r->looking_at_key);
     return inspected;
 }
 

@@ -27,6 +27,7 @@ struct rotation {
     bool is_woken;
     atomic_bool is_stopping;
     struct rotation_stats stats;
+    pthread_mutex_t looking_at_key; /* held by the one call that does */
 };
 
 void *worker_main(void *rotation); /* a thread, until the engine stops */

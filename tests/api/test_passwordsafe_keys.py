@@ -1,6 +1,9 @@
 """tests/api/test_passwordsafe_keys.py: private keys in the credential endpoints (seed 002; passwordsafe-api 5.1 #4 to #10, 5.6)."""
+import base64
+import concurrent.futures
 import subprocess
 import tempfile
+import time
 import urllib.parse
 
 import pytest
@@ -184,3 +187,33 @@ def test_no_key_in_any_answer_or_log(people, account, key, locked):
     assert middle not in people.boss.get(account.path).text and middle not in people.server.log_text()
     raw = stored_bytes(people.server)
     assert middle.encode() not in raw and b"opensesame" not in raw
+
+
+def with_rounds(private, rounds):
+    """The same key file, which says that its passphrase goes through so many rounds of bcrypt: no passphrase opens it."""
+    first, *lines, last = private.strip().splitlines()
+    blob = base64.b64decode("".join(lines))
+    at = blob.index(b"bcrypt") + len("bcrypt") + 4 + 4 + 16
+    blob = blob[:at] + rounds.to_bytes(4, "big") + blob[at + 4:]
+    return "\n".join([first, base64.encodebytes(blob).decode().strip(), last, ""])
+
+
+def test_a_key_that_asks_for_too_much_work(people, account, locked):
+    for rounds in (1001, 0x7fffffff):
+        began = time.monotonic()
+        assert str(rounds) in bad(people, account, PrivateKey=with_rounds(locked.private, rounds), Passphrase="opensesame", UpdateSystem=False)
+        assert time.monotonic() - began < 10
+
+
+def test_one_key_at_a_time_and_sign_ins_beside_it(people, account, locked):
+    slow = with_rounds(locked.private, 500)
+    with concurrent.futures.ThreadPoolExecutor(16) as threads:
+        first = threads.submit(people.client("admin").put, account.path + "/Credentials", {"PrivateKey": slow, "Passphrase": "opensesame", "UpdateSystem": False})
+        time.sleep(1)
+        others = list(threads.map(lambda _: people.client("admin").put(account.path + "/Credentials", {"PrivateKey": slow, "UpdateSystem": False}), range(12)))
+        people.server.controlroom()
+        assert not first.done()  # so it was beside it that all of them were answered, and somebody signed in
+        for answer in others:
+            assert "another key is being looked at" in refused(answer, 503) and answer.headers["Retry-After"] == "5"
+        refused(first.result(), 400)
+    assert put(people, account, PrivateKey=locked.private, Passphrase="opensesame", UpdateSystem=False).status_code == 204

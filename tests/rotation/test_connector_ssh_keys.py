@@ -1,13 +1,17 @@
 """tests/rotation/test_connector_ssh_keys.py: key pairs: adding, proving, removing, reading and making them."""
 
+import base64
 import pathlib
+import subprocess
 import sys
+import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets"))
 
+from connector import Connector  # noqa: E402
 from scripted_ssh import ScriptedServer  # noqa: E402
 from ssh_fixtures import (  # noqa: E402,F401
     check, check_host_key, connector, encrypted_key, functional, host, made_key, PASSWORDS, SshHost, target)
@@ -146,6 +150,57 @@ def test_inspect_key(connector, tmp_path, kind, more, passphrase):
     if passphrase:
         assert connector.call("inspect_key", private_key=private)["code"] == "passphrase_required"
         assert connector.call("inspect_key", private_key=private, passphrase="wrong")["code"] == "wrong_passphrase"
+
+
+def with_rounds(private, rounds):
+    """The same key file, which says that its passphrase goes through so many rounds of bcrypt."""
+    first, *lines, last = private.strip().splitlines()
+    blob = base64.b64decode("".join(lines))
+    at = blob.index(b"bcrypt") + len("bcrypt") + 4 + 4 + 16
+    blob = blob[:at] + rounds.to_bytes(4, "big") + blob[at + 4:]
+    return "\n".join([first, base64.encodebytes(blob).decode().strip(), last, ""])
+
+
+@pytest.mark.parametrize("rounds", [1001, 100_000, 0x7fffffff, 0xffffffff])
+def test_a_key_that_asks_for_too_much_work_is_refused_before_it_is_done(connector, tmp_path, rounds):
+    private, _ = encrypted_key(tmp_path, "Pass-Phrase-3!")
+    began = time.monotonic()
+    for passphrase in ("Pass-Phrase-3!", None):
+        answer = connector.call("inspect_key", private_key=with_rounds(private, rounds), passphrase=passphrase)
+        assert answer["code"] == "bad_key" and str(rounds) in answer["text"] and "1000" in answer["text"], answer
+    assert time.monotonic() - began < 3
+
+
+def test_more_rounds_than_ssh_keygen_takes_of_its_own_accord(connector, tmp_path):
+    private, public = encrypted_key(tmp_path, "Pass-Phrase-4!", "ed25519", "-a", "100")
+    assert connector.call("inspect_key", private_key=private, passphrase="Pass-Phrase-4!")["public_key"] == " ".join(public.split()[:2])
+    answer = connector.call("inspect_key", private_key=with_rounds(private, 101), passphrase="Pass-Phrase-4!")
+    assert answer["code"] == "wrong_passphrase", answer
+
+
+def test_rounds_that_libssh_would_skip_are_not_what_counts(connector, tmp_path):
+    private, _ = encrypted_key(tmp_path, "Pass-Phrase-5!")
+    harmless = "".join(private.splitlines()[1:3])
+    first, rest = with_rounds(private, 0x7fffffff).split("\n", 1)
+    for text in (first + harmless + "\n" + rest, "\n" + with_rounds(private, 0x7fffffff), with_rounds(private, 0x7fffffff).replace("\n", "\r\n"),
+                 with_rounds(private, 0x7fffffff).replace("\n", "\n\v ")):
+        began = time.monotonic()
+        assert connector.call("inspect_key", private_key=text, passphrase="Pass-Phrase-5!")["code"] == "bad_key"
+        assert time.monotonic() - began < 3
+
+
+def test_other_forms_end_by_their_time(tmp_path):
+    encrypted_key(tmp_path, "", "rsa", "-m", "PEM")
+    made = subprocess.run(["openssl", "pkcs8", "-topk8", "-in", tmp_path / "key", "-iter", str(0x800000), "-passout", "pass:Pass-Phrase-6!"],
+                          check=True, capture_output=True, text=True).stdout
+    first, *lines, last = made.strip().splitlines()
+    der, few, many = base64.b64decode("".join(lines)), b"\x02\x04\x00\x80\x00\x00", b"\x02\x04\x7f\xff\xff\xff"
+    assert der.count(few) == 1
+    slow = "\n".join([first, base64.encodebytes(der.replace(few, many)).decode().strip(), last, ""])
+    other, began = Connector("ssh"), time.monotonic()
+    assert other.call("inspect_key", private_key=slow, passphrase="Pass-Phrase-6!") is None
+    assert time.monotonic() - began < 15
+    assert other.end()[0] == 3
 
 
 def test_inspect_bad_keys(connector, tmp_path):
