@@ -10,7 +10,6 @@
 #include "activedirectory/ldap_text.h"
 #include "base/log.h"
 #include "base/secret_open.h"
-#include "base/text.h"
 #include "common/guess.h"
 #include "common/tls_pin.h"
 #include "common/watchdog.h"
@@ -124,7 +123,7 @@ static bool read_reply(struct directory *d, LDAPMessage *message, struct arena *
     if (ldap_parse_result(d->ldap, message, &code, NULL, &text, NULL, NULL, 1) != LDAP_SUCCESS)
         return false;
     ret->code = code;
-    ret->text = text_printable(a, str_of(text ? text : ""), 160);
+    ret->text = arena_str(a, str_of(text ? text : ""));
     ret->problem = ldap_text_problem(ret->text);
     ldap_memfree(text);
     return true;

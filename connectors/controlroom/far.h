@@ -51,7 +51,8 @@ static inline void http_reply_autofree_(struct http_reply *r)
  * host_key_changed. */
 RESULT http_exchange(const struct far *f, struct line_to *l, const struct http_call *call, struct arena *a,
                      struct answer *answer, struct http_reply *ret, bool *ret_sent, struct err *e);
-/* "409 conflict: This value follows …": what the far side says of a refusal. */
+/* "409 conflict: This value follows …": what the far side says of a refusal, as it came: whoever answers with it
+ * censors it, then cuts it. */
 struct str http_refusal(const struct http_reply *r, struct arena *a);
 
 /* ---- session.c ---- */

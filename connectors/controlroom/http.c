@@ -3,12 +3,11 @@
 #include <sys/socket.h>
 
 #include "base/secret_open.h"
-#include "base/text.h"
 #include "common/tls_pin.h"
 #include "common/watchdog.h"
 #include "controlroom/far.h"
 
-enum { REPLY_BYTES_MAX = 1024 * 1024, HEAD_BYTES_MAX = 64 * 1024, TOKEN_BYTES_MAX = 8192, TEXT_POINTS_MAX = 160 };
+enum { REPLY_BYTES_MAX = 1024 * 1024, HEAD_BYTES_MAX = 64 * 1024, TOKEN_BYTES_MAX = 8192 };
 
 struct exchange {
     const struct far *far;
@@ -287,7 +286,6 @@ struct str http_refusal(const struct http_reply *r, struct arena *a)
     json_init(&j, buf_str(&r->body), JSON_LAST_WINS, a);
     if (!is_ok(fields_decode(refusal_fields, &j, &said, NULL)))
         said = (struct refusal){.code = S(""), .message = S("")};
-    struct str text = arena_printf(a, "%ld%s%.*s%s%.*s", r->status, said.code.n ? " " : "", STR_ARG(said.code),
-                                   said.message.n ? ": " : "", STR_ARG(said.message));
-    return text_printable(a, text, TEXT_POINTS_MAX);
+    return arena_printf(a, "%ld%s%.*s%s%.*s", r->status, said.code.n ? " " : "", STR_ARG(said.code),
+                        said.message.n ? ": " : "", STR_ARG(said.message));
 }

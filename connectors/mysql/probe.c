@@ -75,7 +75,7 @@ static RESULT read_greeting(int fd, struct arena *a, struct err *e)
     unsigned char *body = arena_alloc(a, n);
     TRY(receive(fd, body, n, e));
     if (body[0] == ERROR_MARK) {
-        struct str text = text_printable(a, (struct str){(const char *)body + 3, n - 3}, 150);
+        struct str text = {(const char *)body + 3, n - 3};
         return FAIL_AS(e, UNREACHABLE, "unreachable", "the server takes no connection (%d): %.*s",
                        body[1] | body[2] << 8, STR_ARG(text));
     }

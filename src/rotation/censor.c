@@ -5,6 +5,8 @@
 #include "base/text.h"
 
 enum { SECRETS_MAX = 256, OF_A_JOB_MAX = 32, TEXT_MAX = 200, PIECE_MIN = 8, WORD_MIN = 4 };
+/* Whoever passed a text of this many bytes on may have cut it. */
+enum { CUT_MIN = 120 };
 
 struct censor {
     struct arena *arena;
@@ -45,14 +47,45 @@ bool censor_has_room(const struct censor *c)
     return c->n + OF_A_JOB_MAX <= SECRETS_MAX;
 }
 
+/* As text_printable shows it: somebody on the way may have made the text printable before. */
+static char shown(char c)
+{
+    return (char)(c >= 0x20 && c < 0x7F ? c : '?');
+}
+
+static bool is_shown_alike(const char *a, const char *b, size_t n)
+{
+    size_t i = 0;
+    while (i < n && shown(a[i]) == shown(b[i]))
+        i++;
+    return i == n;
+}
+
+static bool stands_in(struct str text, struct str secret)
+{
+    for (size_t i = 0; secret.n <= text.n && i <= text.n - secret.n; i++)
+        if (is_shown_alike(text.p + i, secret.p, secret.n))
+            return true;
+    return false;
+}
+
 /* A private key is one secret of many lines, and each of them gives a part of it away. */
 static bool shows_a_piece(struct str text, struct str secret)
 {
     while (str_is_set(secret)) {
         struct str piece = str_trim(str_cut(&secret, '\n'));
-        if (piece.n >= PIECE_MIN && str_find(text, piece) >= 0)
+        if (piece.n >= PIECE_MIN && stands_in(text, piece))
             return true;
     }
+    return false;
+}
+
+/* A text that was cut within a secret ends with what the secret begins with. */
+static bool ends_within(struct str text, struct str secret)
+{
+    for (size_t n = WORD_MIN; text.n >= CUT_MIN && n < secret.n && n <= text.n; n++)
+        if (is_shown_alike(text.p + text.n - n, secret.p, n))
+            return true;
     return false;
 }
 
@@ -61,7 +94,7 @@ struct str censor_text(const struct censor *c, struct arena *a, struct str text)
     bool is_shown = c->is_full;
     for (size_t i = 0; i < c->n && !is_shown; i++) {
         struct str secret = secret_open(c->secrets[i]);
-        is_shown = str_find(text, secret) >= 0 || shows_a_piece(text, secret);
+        is_shown = stands_in(text, secret) || shows_a_piece(text, secret) || ends_within(text, secret);
     }
     return is_shown ? S("(left out)") : text_printable(a, str_trim(text), TEXT_MAX);
 }
@@ -71,7 +104,7 @@ bool censor_finds_whole(const struct censor *c, struct str text)
     bool is_found = c->is_full && text.n > 0;
     for (size_t i = 0; i < c->n && !is_found; i++) {
         struct str secret = secret_open(c->secrets[i]);
-        is_found = secret.n >= WORD_MIN && str_find(text, secret) >= 0;
+        is_found = secret.n >= WORD_MIN && stands_in(text, secret);
     }
     return is_found;
 }

@@ -322,6 +322,16 @@ def test_an_older_one_is_asked_in_its_own_words(connector, tmp_path, status):
     assert json.loads(server.requests[-1][3]) == {"Username": ROBOT, "Windows_Username": "CORP\\robot01", "Windows_Password": CANARY}
 
 
+@pytest.mark.parametrize("before", ["the value ", "x" * 130 + " "], ids=["in a short text", "at 160 bytes"])
+def test_a_refusal_that_repeats_the_secret_is_left_out(connector, tmp_path, before):
+    secret = "Grün-Secret-42-zzz!"
+    refusal = json.dumps({"code": "invalid", "message": before + secret + " is not allowed"}).encode()
+    with scripted(tmp_path, LOGINS=answers(400, refusal)) as server:
+        check(connector, server)
+        answer = push(connector, LOGIN, secret)
+    assert answer["code"] == "refused" and "Gr" not in answer["text"] and "ecret" not in answer["text"], answer
+
+
 @pytest.mark.parametrize("answer, code", [
     (answers(201), None), (answers(204, b""), None),
     (answers(302, head=b"Location: https://127.0.0.1:1/\r\n"), "unknown"), (answers(307, head=b"Location: /v2/other\r\n"), "unknown"),
