@@ -1,7 +1,9 @@
 /* common/sandbox.c: Landlock by syscall(2), a seccomp deny list, limits. */
 #include "common/sandbox.h"
 
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -125,6 +127,19 @@ static const char *const denied_calls[] = {
     "setgroups",
     "kill",
     "tkill",
+    "rt_sigqueueinfo",
+    "rt_tgsigqueueinfo",
+    "pidfd_send_signal",
+    "setpriority",
+    "ioprio_set",
+    "sched_setscheduler",
+    "sched_setparam",
+    "sched_setattr",
+    "sched_setaffinity",
+    "migrate_pages",
+    "move_pages",
+    "process_madvise",
+    "process_mrelease",
     "msgget",
     "semget",
     "shmget",
@@ -135,6 +150,24 @@ static const char *const denied_calls[] = {
     "uselib",
 };
 
+/* Connectors may share one user, and only a new Landlock keeps signals apart. glibc needs two of these calls for the
+ * process itself: its limits, and raise() with abort(). A socket that belongs to somebody else signals him. */
+static bool deny_what_reaches_others(scmp_filter_ctx filter)
+{
+    static const unsigned owners[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG}, requests[] = {FIOSETOWN, SIOCSPGRP};
+    const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+    uint64_t own = (uint64_t)getpid();
+    bool is_good = seccomp_rule_add(filter, no, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0)) == 0 &&
+                   seccomp_rule_add(filter, no, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, own)) == 0;
+    for (size_t i = 0; is_good && i < sizeof(owners) / sizeof(owners[0]); i++)
+        is_good =
+            seccomp_rule_add(filter, no, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, owners[i])) == 0;
+    for (size_t i = 0; is_good && i < sizeof(requests) / sizeof(requests[0]); i++)
+        is_good =
+            seccomp_rule_add(filter, no, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i])) == 0;
+    return is_good;
+}
+
 static bool enter_seccomp(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -144,7 +177,7 @@ static bool enter_seccomp(void)
         if (number != __NR_SCMP_ERROR)
             is_good = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0) == 0;
     }
-    is_good = is_good && seccomp_load(filter) == 0;
+    is_good = is_good && deny_what_reaches_others(filter) && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return is_good;
 }

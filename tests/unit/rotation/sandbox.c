@@ -11,9 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <asm/sockios.h>
 #include <cmocka.h>
 #include <linux/landlock.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -61,6 +64,56 @@ static int make_a_process(void)
 static int watch_another_process(void)
 {
     return ptrace(PTRACE_ATTACH, getppid(), 0, 0) == -1 && errno == EPERM && kill(getppid(), 0) == -1 ? 0 : 1;
+}
+
+/* Each against the parent, and so that it would change nothing there. 0: every one was refused; else how many were not.
+ */
+static int reach_another_process(void)
+{
+    pid_t other = getppid();
+    struct rlimit files;
+    struct sched_param parameters;
+    cpu_set_t cores;
+    siginfo_t nothing = {.si_code = SI_QUEUE};
+    int pair[2], got = 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 || sched_getparam(other, &parameters) != 0 ||
+        sched_getaffinity(other, sizeof(cores), &cores) != 0)
+        return 100;
+    errno = 0;
+    int priority = getpriority(PRIO_PROCESS, (id_t)other), policy = sched_getscheduler(other);
+    got += syscall(SYS_prlimit64, other, RLIMIT_NOFILE, NULL, &files) == 0;
+    got += syscall(SYS_setpriority, PRIO_PROCESS, other, priority) == 0;
+    got += syscall(SYS_sched_setparam, other, &parameters) == 0;
+    got += syscall(SYS_sched_setscheduler, other, policy, &parameters) == 0;
+    got += syscall(SYS_sched_setaffinity, other, sizeof(cores), &cores) == 0;
+    got += syscall(SYS_tgkill, other, other, 0) == 0;
+    got += syscall(SYS_tkill, other, 0) == 0;
+    got += syscall(SYS_rt_sigqueueinfo, other, 0, &nothing) == 0;
+    got += syscall(SYS_rt_tgsigqueueinfo, other, other, 0, &nothing) == 0;
+    got += fcntl(pair[0], F_SETOWN, other) == 0;
+    got += fcntl(pair[0], F_SETSIG, SIGKILL) == 0;
+    got += ioctl(pair[0], FIOSETOWN, &other) == 0;
+    got += ioctl(pair[0], SIOCSPGRP, &other) == 0;
+    return got;
+}
+enum { WAYS_TO_ANOTHER = 13 };
+
+/* The descriptor of a process was opened before; these numbers are refused whatever they are given. */
+static int use_process_descriptors(void)
+{
+    static const long calls[] = {SYS_pidfd_send_signal, SYS_pidfd_open, SYS_pidfd_getfd, SYS_sched_setattr,
+                                 SYS_ioprio_set,        SYS_kill,       SYS_move_pages,  SYS_process_madvise};
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        if (syscall(calls[i], 0, 0, 0, 0, 0, 0) != -1 || errno != EPERM)
+            return 1;
+    return 0;
+}
+
+static int end_by_itself(void)
+{
+    struct rlimit files;
+    bool has_limits = getrlimit(RLIMIT_NOFILE, &files) == 0 && setrlimit(RLIMIT_NOFILE, &files) == 0;
+    return has_limits && raise(0) == 0 ? 0 : 1;
 }
 
 static int open_a_file(void)
@@ -124,6 +177,9 @@ static void nothing_forbidden_works_and_everything_needed_does(void **state)
         {"run a program by descriptor", run_a_program_by_descriptor, false},
         {"make a process", make_a_process, false},
         {"watch another process", watch_another_process, false},
+        {"reach another process", reach_another_process, false},
+        {"use process descriptors", use_process_descriptors, false},
+        {"end by itself", end_by_itself, false},
         {"open a file", open_a_file, true},
         {"make a file", make_a_file, true},
         {"wait for callers", wait_for_callers, false},
@@ -153,6 +209,7 @@ static void the_attempts_would_work_outside(void **state)
 {
     (void)state;
     assert_int_equal(outside(), 2);
+    assert_int_equal(reach_another_process(), WAYS_TO_ANOTHER);
 }
 
 int main(void)
