@@ -80,14 +80,19 @@ static RESULT sign_in(struct far *f, struct line_to *l, struct arena *a, struct 
     return SUCCESS;
 }
 
-/* Is anybody there? That the token still counts shows when it is used: before anything is changed, or by a refusal. */
+/* Is anybody there, and still the same one? That the token counts shows when it is used: before anything is changed, or
+ * by a refusal. */
 static RESULT look_again(void *state, const void *request, struct arena *a, struct findings *found, struct err *e)
 {
     struct far *f = state;
     struct answer none = {0};
     (void)request;
     (void)found;
-    return look(f, f->session, a, &none, e);
+    if (is_ok(look(f, f->session, a, &none, e)))
+        return SUCCESS;
+    e->code = UNREACHABLE;
+    e->word = "unreachable";
+    return (result){UNREACHABLE};
 }
 
 static RESULT look_first(void *state, const void *request, struct arena *a, struct answer *answer,

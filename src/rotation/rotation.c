@@ -11,7 +11,8 @@
 #include "rotation/rotation_internal.h"
 
 enum { WORKERS_DEFAULT = 8, PER_SYSTEM_DEFAULT = 2, QUIET_DEFAULT_S = 60 };
-enum { LENT_TIMES = 4 }; /* so many threads for each lane */
+enum { LENT_TIMES = 4 };    /* so many threads for each lane */
+enum { KEY_WAIT_MS = 100 }; /* for another's key: most take ten */
 
 struct claim {
     struct rotation *r;
@@ -46,13 +47,19 @@ static void start_worker(struct rotation *r)
     r->worker_count++;
 }
 
-static size_t wait_for_room(struct rotation *r)
+static struct timespec after_ms(long ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOOK_AGAIN_MS * 1000000L;
+    until.tv_nsec += ms * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
+    return until;
+}
+
+static size_t wait_for_room(struct rotation *r)
+{
+    const struct timespec until = after_ms(LOOK_AGAIN_MS);
     pthread_mutex_lock(&r->lock);
     while (!r->is_stopping && !(r->is_woken && room_of(r) > 0))
         if (pthread_cond_timedwait(&r->wake, &r->lock, &until) != 0)
@@ -216,7 +223,8 @@ result rotation_inspect_key(struct rotation *r, const struct secret *private_key
                             struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e)
 {
     struct line *line = NULL;
-    if (pthread_mutex_trylock(&r->looking_at_key) != 0)
+    const struct timespec until = after_ms(KEY_WAIT_MS);
+    if (pthread_mutex_clocklock(&r->looking_at_key, CLOCK_MONOTONIC, &until) != 0)
         return FAIL(e, BUSY, "another key is being looked at; try again");
     result inspected = line_open(r->config.launcher, "ssh", &line, e);
     if (is_ok(inspected))

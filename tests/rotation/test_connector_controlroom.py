@@ -127,6 +127,18 @@ def test_a_session_that_has_ended_meanwhile_is_replaced(connector, far):
     assert push(connector, LOGIN, "After-another-1!")["ok"] and far.login_password() == "After-another-1!"
 
 
+def test_another_certificate_is_seen_by_a_check_that_comes_again(connector, far):
+    check(connector, far)
+    before = far.pin
+    far.stop()
+    far.new_certificate()
+    far.start()
+    far.admin, far.pusher = far.client(), far.client(*PUSHER)
+    answer = connector.call("check", target=target(far), host_keys=keys(before), functional=who(), account="root", again=True)
+    assert answer["code"] == "host_key_changed" and answer["host_key"]["sha256"] == far.pin
+    assert push(connector, LOGIN, CANARY)["code"] == "unreachable"
+
+
 def test_an_api_key_signs_in_too(connector, far):
     assert len(far.api_key) == 40
     check(connector, far, who(password=far.api_key))
