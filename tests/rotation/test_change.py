@@ -241,3 +241,13 @@ def test_a_locked_directory_of_passwords_is_unknown_then_settled(ps, host, admin
     with left_unknown(ps, host, admin, "u4") as (account, job):
         pass
     assert is_settled_by(job, admin, account) and host.can_login("u4", "Late-1!")
+
+
+def test_the_same_put_again_waits_for_the_job_that_settles_it(ps, host, server, admin):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with left_unknown(ps, host, admin, "u5") as (account, job):
+            again = pool.submit(server.passwordsafe().put, f"/ManagedAccounts/{account.id}/Credentials", {"Password": "Late-1!"})
+            assert account.put({"Password": "Another-1!"}).status_code == 409
+        answer = again.result()
+    assert answer.status_code == 204, answer.text
+    assert is_settled_by(job, admin, account)

@@ -198,6 +198,14 @@ def test_a_type_that_no_system_shows_is_refused(host, admin, account, type):
     assert states_of(admin, account) == ["pinned"]
 
 
+def test_a_refused_key_is_on_record(server, host, admin, account):
+    with Store(server) as store:
+        store.execute("UPDATE host_keys SET sha256 = ? WHERE system_id = ?", (fingerprint("the host's former key"), account.system_id))
+    assert "host key changed" in account.put({"Password": "To-Nobody-5!"}).text
+    assert rows_of(server, "SELECT is_success, object_id, detail FROM audit_rows WHERE what = 'hostkey.refused' AND object_id = ?", [account.system_id]) == [
+        (0, account.system_id, host.host_key_sha256)]
+
+
 # -- removing one
 
 

@@ -3,25 +3,30 @@
 The server of this file is installed with a program of its own in the place of PostgreSQL's connector, and with the SSH connector beside it, which works.
 Nobody stands behind that program: what it says of a target is all that there is.
 """
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import socket
 import tempfile
 
 import pytest
 from conftest import Managed
 from platform_fixtures import Account, Platform, in_background, is_settled, job_of, state_of
+from ssh_host import PASSWORDS
 from support import BUILD, Server, ok, wait_for
 
 FOUND = {"can_change": True, "can_compare": True, "can_install_keys": False, "scheme": "SCRAM-SHA-256", "fence": "none", "fence_s": 0, "text": "",
          "host_key": {"type": "x509", "sha256": "SHA256:" + "A" * 43}}
 PROGRAM = r'''#!/usr/bin/python3 -EsB
-import json, socket, sys, time
+import json, os, socket, sys, time
 HOW = @HOW@
+EAR = @EAR@
 FOUND = @FOUND@
 TRUE = {"hello": {"connector": "postgresql", "protocol": 1}, "check": FOUND, "change": {}, "login": {"result": "accepted"}, "compare": {"match": True}}
 line = socket.socket(fileno=3)
+ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 def told(request):
     return HOW.get(f"{request['op']} {request.get('password')}", HOW.get(request["op"]))
@@ -48,6 +53,8 @@ def misbehave(request):
         sys.exit(1)
 
 for text in line.makefile("rb"):
+    if EAR:
+        ear.sendto(b"%d %s" % (os.getpid(), text), ("127.0.0.1", EAR))
     request = json.loads(text)
     if request["op"] == "bye":
         break
@@ -82,11 +89,12 @@ def installed():
 
 @pytest.fixture
 def behave(installed):
-    """Install the program anew: from now on it answers so to these operations, or to one ("compare PASSWORD") about this password."""
-    def install(how):
+    """Install the program anew: from now on it answers so to these operations, or to one ("compare PASSWORD") about this password, and passes on what
+    it is sent to a port of ours."""
+    def install(how, ear=0):
         fresh = os.path.join(installed, "fresh")
         with open(fresh, "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as program:
-            program.write(PROGRAM.replace("@HOW@", repr(how)).replace("@FOUND@", repr(FOUND)))
+            program.write(PROGRAM.replace("@HOW@", repr(how)).replace("@EAR@", repr(ear)).replace("@FOUND@", repr(FOUND)))
         os.rename(fresh, os.path.join(installed, NAME))
     return install
 
@@ -165,6 +173,38 @@ def test_nonsense_after_the_change_is_looked_after(server, admin, account, neigh
     ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
     wait_for(lambda: is_settled(admin, account), timeout=90)
     assert job_of(admin, account)["state"] == "done" and account.password() == "Perhaps-Sent-1!"
+
+
+def heard_by_program(ear):
+    """All that each process was sent, as text, by its number."""
+    heard = {}
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            number, _, text = ear.recv(1 << 16).decode().partition(" ")
+            heard[number] = heard.get(number, "") + text
+    return list(heard.values())
+
+
+def test_it_hears_no_neighbours_secret(ps, account, neighbour, behave):
+    """Another account of the same system, another system of the same kind, and one that another program serves."""
+    elsewhere = Nowhere()
+    other = Account(ps, elsewhere, "other", first="Other-First-1!", system=elsewhere.system(ps, password="Other-Functional-1!", port=5433))
+    Account(ps, elsewhere, "beside", first="Beside-First-1!", system=account.system_id)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+        ear.bind(("127.0.0.1", 0))
+        ear.setblocking(False)
+        behave({}, ear.getsockname()[1])
+        with in_background(account.put, "Ours-Heard-1!") as put, in_background(other.put, "Other-Heard-1!") as put_other:
+            assert neighbour.put({"Password": "Neighbour-1!"}).status_code == 204
+            assert (put.result().status_code, put_other.result().status_code) == (204, 204)
+        assert account.test() is True and other.test() is True
+        programs = heard_by_program(ear)
+    ours, others = (FUNCTIONAL, account.first, "Ours-Heard-1!"), ("Other-Functional-1!", "Other-First-1!", "Other-Heard-1!")
+    nobodys = ("Beside-First-1!", neighbour.first, "Neighbour-1!", PASSWORDS["func"])
+    for mine, not_mine in (ours, others), (others, ours):
+        sent = [text for text in programs if any(json.dumps(secret) in text for secret in mine)]
+        assert sent and any(json.dumps(mine[2]) in text for text in sent)
+        assert [secret for secret in (*not_mine, *nobodys) if any(secret in text for text in sent)] == []
 
 
 def test_ok_alone_is_believed_nowhere(server, admin, account, neighbour, behave):

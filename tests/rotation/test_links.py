@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from conftest import Managed, take_on_host
-from store import Store
+from store import Store, rows_of
 from support import ok, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "api"))
@@ -101,6 +101,20 @@ def test_offer_accept_turn_and_unlink(world, admin, ps, host):
     # It had been read, and the account is auto-managed: a change follows.
     wait_for(lambda: world.account.password() != new, timeout=120)
     assert host.can_login("u1", world.account.password())
+
+
+def test_who_may_read_from_now_on_is_on_record(world, admin, server):
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    more = ok(admin.post("/v2/usermanagement/roles", {"name": "More readers"}), 201)
+    consumers = f"/v2/credentialvault/lockers/{world.locker['id']}/consumers"
+    question = "SELECT what, detail FROM audit_rows WHERE what = 'link.audience' AND object_id = ? AND account_id = ? AND is_success = 1"
+    before = rows_of(server, question, (made["id"], world.account.id))
+    ok(admin.post(consumers, {"id": more["id"]}))
+    assert len(rows_of(server, question, (made["id"], world.account.id))) == len(before) + 1
+    assert admin.delete(f"{consumers}/{more['id']}").status_code in (200, 204)
+    assert len(rows_of(server, question, (made["id"], world.account.id))) == len(before) + 1
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
 
 
 def test_store_only_turns_the_links_too(world, admin):

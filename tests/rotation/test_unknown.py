@@ -1,6 +1,7 @@
 """What is live when the outcome of a change is unknown: never another candidate, no drift too early, no login wasted (design 4, I2 to I4)."""
 import concurrent.futures
 import contextlib
+import re
 import time
 
 import pytest
@@ -141,6 +142,41 @@ def test_an_account_that_changes_itself_is_not_locked_by_a_wrong_password(ps, ho
     for turn in range(5):
         assert account.put({"Password": f"Own-third-{turn}3!"}).status_code == 400
     assert host.failed_logins("u7") - failed <= 2 and account.password() == "Own-second-22!"
+
+
+def test_a_test_that_would_cost_too_many_logins_says_until_when(ps, host, admin):
+    account = Managed(ps, host, "u6", password="Own-start-6!", auto=False, UseOwnCredentials=True)
+    host.set_password("u6", "Somebody-else-6!")
+    failed = host.failed_logins("u6")
+    answers = [ps.post(f"/ManagedAccounts/{account.id}/Credentials/Test") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 400]
+    assert re.fullmatch(r"Test not run: failed-login budget spent until [0-2]\d:[0-5]\d", answers[2].text), answers[2].text
+    time.sleep(1)  # the host's log comes late
+    assert host.failed_logins("u6") - failed == 2
+
+
+def test_a_test_waits_for_a_change_and_then_says_so(ps, slow_host, admin):
+    account = Managed(ps, slow_host, "u7", system=take_on_host(ps, slow_host, Timeout=5), auto=False)
+    slow_host.set_password("u7", account.first)
+    with slow(slow_host):
+        assert account.put({"Password": "Long-1!"}).status_code == 409
+        answer = ps.post(f"/ManagedAccounts/{account.id}/Credentials/Test")
+        assert (answer.status_code, answer.text) == (409, f"Test not run: a change is under way: job {job_of(admin, account)['id']}")
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    assert account.test() is True
+
+
+def test_without_any_proof_nothing_is_changed_and_the_cures_are_named(ps, slow_host, admin):
+    account = Managed(ps, slow_host, "u8", password="Not-the-live-one-1!", auto=False)
+    slow_host.run("sed -i.kept /getent/d /etc/sudoers.d/func")
+    try:
+        answer = account.put({"Password": "Never-sent-1!"})
+    finally:
+        slow_host.run("cp /etc/sudoers.d/func.kept /etc/sudoers.d/func; rm /etc/sudoers.d/func.kept; chmod 440 /etc/sudoers.d/func")
+    assert answer.status_code == 400 and answer.text.startswith("Credential not changed: no proof possible"), answer.text
+    assert "sudo getent shadow NAME" in answer.text and "allow the account to log in" in answer.text
+    assert job_of(admin, account)["state"] == "refused" and state_of(admin, account)["proof"] == "none"
+    assert account.password() == account.first and not slow_host.can_login("u8", "Never-sent-1!")
 
 
 def test_a_wrong_password_costs_a_test_one_login(ps, host, admin):
