@@ -12,8 +12,36 @@
 #include "rotation/change.h"
 #include "rotation/own.h"
 
-enum { REFUSALS_MAX = 3, SKIPPED_BYTES_MAX = 1 << 20 };
+enum { REFUSALS_MAX = 3, LINES_BYTES_MAX = 1 << 18, LAST_LINE_MAX = 64 };
 DEFINE_AUTOFREE(arena)
+
+/* ---- who was left out ---- */
+
+struct lines { /* as many as fit; the others are counted */
+    struct buf *text;
+    size_t more;
+};
+
+static void lines_add(struct lines *l, struct str name, struct str why)
+{
+    if (l->text->n + name.n + why.n > LINES_BYTES_MAX)
+        l->more++;
+    else
+        buf_printf(l->text, "%.*s: %.*s\n", STR_ARG(name), STR_ARG(why));
+}
+
+static struct str lines_end(struct lines *l)
+{
+    if (l->more)
+        buf_printf(l->text, "and %zu more\n", l->more);
+    return buf_str(l->text);
+}
+
+static struct lines lines_in(struct buf *text)
+{
+    buf_init(text, LINES_BYTES_MAX + LAST_LINE_MAX);
+    return (struct lines){.text = text};
+}
 
 /* ---- the plan ---- */
 
@@ -26,7 +54,7 @@ struct plan {
     struct job parent;
     struct planned *in_turn;
     size_t n;
-    struct str skipped;
+    struct lines *skipped;
 };
 
 static int by_links(const void *one, const void *other)
@@ -39,12 +67,18 @@ static int by_links(const void *one, const void *other)
     return a->account->id < b->account->id ? -1 : 1;
 }
 
+/* Sorted by account. */
 static int64_t links_of(const struct rows *r, int64_t account_id)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (row_int(r, i, 0) == account_id)
-            return row_int(r, i, 1);
-    return 0;
+    size_t from = 0, to = r->n;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (row_int(r, middle, 0) < account_id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < r->n && row_int(r, from, 0) == account_id ? row_int(r, from, 1) : 0;
 }
 
 /* *ret NULL: it is not left out. */
@@ -81,7 +115,7 @@ static result plan_account(struct db *db, struct arena *a, const struct managed_
     TRY(own_find(db, a, m, &own, e));
     TRY(why_left_out(db, a, m, &own, &why, e));
     if (why)
-        plan->skipped = arena_printf(a, "%.*s%.*s: %s\n", STR_ARG(plan->skipped), STR_ARG(m->name), why);
+        lines_add(plan->skipped, m->name, str_of(why));
     else
         plan->in_turn[plan->n++] = (struct planned){m, links_of(links, m->id), own.functional_id};
     return SUCCESS;
@@ -98,7 +132,7 @@ static result make_plan(struct db *db, struct arena *a, int64_t system_id, int64
     TRY(account_list(db, a, &f, now, &accounts, &n, &total, e));
     TRY(db_query(db, a,
                  SQL("SELECT l.account_id, COUNT(*) FROM links l JOIN managed_accounts m ON m.id = l.account_id WHERE "
-                     "m.system_id = $1 GROUP BY l.account_id",
+                     "m.system_id = $1 GROUP BY l.account_id ORDER BY l.account_id",
                      P_INT(system_id)),
                  &links, e));
     plan->in_turn = arena_array(a, struct planned, n);
@@ -134,6 +168,8 @@ result change_ask_system(struct db *db, struct arena *a, const struct keyring *k
 {
     (void)keys;
     struct managed_system system;
+    AUTOBUF text;
+    struct lines skipped = lines_in(&text);
     TRY(system_get(db, a, system_id, &system, e));
     struct plan plan = {.parent = {.kind = S("system"),
                                    .state = S("queued"),
@@ -141,14 +177,14 @@ result change_ask_system(struct db *db, struct arena *a, const struct keyring *k
                                    .is_queued = true,
                                    .system_id = system_id,
                                    .made_by = by},
-                        .skipped = S("")};
+                        .skipped = &skipped};
     TRY(make_plan(db, a, system_id, now, &plan, e));
-    plan.parent.skipped = plan.skipped;
+    plan.parent.skipped = lines_end(&skipped);
     TRY(job_insert(db, &plan.parent, now, &plan.parent.id, e));
     TRY(make_jobs(db, &plan, now, e));
     audit_note(db, "system.change.intent", true, (struct audit_object){"system", system_id, system.name}, 0,
                arena_printf(a, "job %" PRId64 ", %zu accounts queued; skipped: %.*s", plan.parent.id, plan.n,
-                            STR_ARG(plan.skipped.n ? text_start(plan.skipped, 1500) : S("none"))));
+                            STR_ARG(plan.parent.skipped.n ? text_start(plan.parent.skipped, 1500) : S("none"))));
     *ret_job = plan.parent.id;
     return whole_child_moved(db, plan.parent.id, now, e);
 }
@@ -176,8 +212,8 @@ static result stop(struct db *db, struct arena *a, int64_t parent_id, struct str
 {
     struct rows r;
     struct job parent;
-    AUTOBUF lines;
-    buf_init(&lines, SKIPPED_BYTES_MAX);
+    AUTOBUF text;
+    struct lines lines = lines_in(&text);
     TRY(db_query(db, a,
                  SQL("SELECT COALESCE(m.name, '') FROM jobs LEFT JOIN managed_accounts m ON m.id = jobs.account_id "
                      "WHERE " UNTRIED " ORDER BY jobs.id",
@@ -186,11 +222,12 @@ static result stop(struct db *db, struct arena *a, int64_t parent_id, struct str
     if (r.n == 0)
         return SUCCESS;
     TRY(drop_untried(db, parent_id, why, now, e));
+    struct str dropped = arena_printf(a, "dropped: %.*s", STR_ARG(why));
     for (size_t i = 0; i < r.n; i++)
-        buf_printf(&lines, "%.*s: dropped: %.*s\n", STR_ARG(row_text(&r, i, 0)), STR_ARG(why));
+        lines_add(&lines, row_text(&r, i, 0), dropped);
     TRY(db_run(db,
                SQL("UPDATE jobs SET skipped = skipped || $2, reason_code = 'stopped', reason = $3 WHERE id = $1",
-                   P_INT(parent_id), P_TEXT(buf_str(&lines)), P_TEXT(why)),
+                   P_INT(parent_id), P_TEXT(lines_end(&lines)), P_TEXT(why)),
                e));
     TRY(job_get(db, a, parent_id, &parent, e));
     audit_note(db, "system.change.stopped", false,

@@ -1,5 +1,6 @@
 """The queue: a stop of all of it, a canary before a whole system, retries as configured, and dead hosts that delay nobody."""
 import contextlib
+import re
 import socket
 import time
 
@@ -198,6 +199,19 @@ def test_what_somebody_queues_himself_is_not_dropped_with_the_rest(ps, strange, 
     with stopped(admin):
         assert accounts[0].change({"Queue": True}).status_code == 204
     assert settled(admin, accounts[0])["state"] == "done"
+
+
+def test_very_many_that_are_left_out_are_counted(server, ps, admin, strange):
+    """What a job says of itself has a bound, and so has the work of saying it."""
+    account = Managed(ps, strange, "u7", auto=False)
+    with Store(server) as db:
+        columns = "name, name_key, password_rule_id"
+        for number in range(3000):
+            db.execute(f"INSERT INTO managed_accounts (system_id, {columns}) SELECT system_id, ?, ?, password_rule_id FROM managed_accounts WHERE id = ?",
+                       (f"left out {number} " + "x" * 200, f"left out {number} " + "x" * 200, account.id))
+    parent = change_all(ps, admin, account.system_id)
+    more = int(re.fullmatch(r"and (\d+) more", parent["skipped"][-1]).group(1))
+    assert more > 0 and len(parent["skipped"]) - 1 + more == 3001 and sum(map(len, parent["skipped"])) < 300_000
 
 
 def test_a_refused_canary_is_followed_by_another(ps, strange, admin):
