@@ -49,6 +49,8 @@ RESULT change_answer(struct db *db, struct arena *a, const struct awaited_job *w
                      struct err *e);
 /* How long to wait for a job of this system: its time-out + 10 s, at most 300 s. µs. */
 RESULT change_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_us, struct err *e);
+/* And for a test of one (5.3): its time-out, no more. */
+RESULT change_test_wait(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_us, struct err *e);
 
 /* Deleting: CONFLICT while a job is unfinished or a link exists (its ends named as far as `names_ends`); what only
  * waits is dropped. */

@@ -85,6 +85,19 @@ def test_the_last_proved_version_is_looked_for_however_many_came_after_it(ps, sl
     assert account.password() == "Rolled-forward-1!" and slow_host.can_login("u2", "Rolled-forward-1!")
 
 
+def test_a_test_waits_for_a_change_as_long_as_the_systems_time_out(ps, slow_host, admin):
+    account = Managed(ps, slow_host, "u4", system=take_on_host(ps, slow_host, Timeout=5), auto=False)
+    slow_host.set_password("u4", account.first)
+    with slow(slow_host):
+        assert account.change({"Queue": True}).status_code == 204
+        wait_for(lambda: job_of(admin, account)["state"] in ("applying", "resolving"))
+        began = time.monotonic()
+        answer = ps.post(f"/ManagedAccounts/{account.id}/Credentials/Test")
+        took_s = time.monotonic() - began
+    assert answer.status_code == 409 and "a change is under way" in answer.text and 4.5 < took_s < 10, (took_s, answer.text)
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+
+
 def test_a_first_change_rolls_forward_where_nothing_was_stored_before(ps, slow_host, admin):
     system = take_on_host(ps, slow_host, Timeout=5)
     with slow(slow_host):

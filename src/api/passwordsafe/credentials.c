@@ -208,7 +208,7 @@ static result test(struct call *c, struct err *e)
     int64_t job, wait_us;
     TRY(account_of_param(c, 0, &m, e));
     TRY(change_ask_test(c->db, c->arena, m.id, c->who.user_id, c->now, &job, e));
-    TRY(change_wait(c->db, c->arena, m.id, &wait_us, e));
+    TRY(change_test_wait(c->db, c->arena, m.id, &wait_us, e));
     call_after_commit(c, rotation_wake, c->service->rotation);
     return wait_for(c, job, wait_us, e);
 }
