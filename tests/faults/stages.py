@@ -439,6 +439,8 @@ class Run:
             findings.append(("unresolved", f"{what}: {told}"))
         if self.answer == 204 and current != SECOND:
             findings.append(("lost", f"{what}: 204 was answered, and the old password is current"))
+        if self.answer == 400 and current == SECOND:
+            findings.append(("lost", f"{what}: 400 was answered, nothing changed, and the new password is current all the same"))
         if sum(version["standing"] == "current" for version in state["versions"]) != 1:
             findings.append(("lost", f"{what}: not one current version: {state['versions']}"))
         if not self.stage.follower:

@@ -5,11 +5,13 @@ seed draws, as it does the points of all: KEYTURN_FAULTS_SEED=N tries others."""
 import os
 import random
 import sys
+import types
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from stages import FIRST, SECOND, STAGES, Run  # noqa: E402
 from sweeps import SEED, SWEEPS, Bench, kind_of, run_sweep  # noqa: E402
 
 EVERY_POINT = os.environ.get("KEYTURN_FAULTS_ALL") == "yes"
@@ -54,3 +56,13 @@ def test_sweep(bench, name):
 def test_every_sweep_is_drawn_at_some_time():
     assert {name for number in range(400) for name in drawn(number)} | set(SAMPLE_S) == set(SWEEPS)
     assert drawn(7) == drawn(7) and len(drawn(7)) == 7
+
+
+@pytest.mark.parametrize("answer, current, is_lost", [(204, SECOND, False), (204, FIRST, True), (400, FIRST, False), (400, SECOND, True),
+                                                      (409, FIRST, False), (409, SECOND, False), (None, FIRST, False), (None, SECOND, False)])
+def test_what_the_caller_was_told_is_held_against_what_is_current(answer, current, is_lost):
+    run = types.SimpleNamespace(stage=STAGES["immediate"], answer=answer, account=1, password=lambda: current,
+                                host=types.SimpleNamespace(has_password=lambda name, password: password == current))
+    no_links = types.SimpleNamespace(own=lambda method, path: types.SimpleNamespace(status_code=200, json=lambda: {"items": []}, text="{}"))
+    found = Run._find_lost(run, "here", {"state": "proved", "versions": [{"standing": "current"}]}, no_links)
+    assert [kind for kind, _ in found] == (["lost"] if is_lost else [])
