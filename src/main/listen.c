@@ -99,8 +99,10 @@ void server_announce(const struct server *s)
  * launcher stays root: it starts connectors as theirs. */
 result server_become_user(struct server *s, struct err *e)
 {
-    if (geteuid() != 0)
+    if (geteuid() != 0) {
+        log_info("not started as root: the connectors run as this same user (docs/threat-model.md)");
         return SUCCESS;
+    }
     const char *name = s->options->user ? s->options->user : "keyturn";
     const struct passwd *user = getpwnam(name);
     if (!user && s->options->user)
