@@ -45,8 +45,8 @@ struct clockwork;
 RESULT rotation_tick(struct db *db, struct arena *a, const struct keyring *keys, const struct clockwork *clockwork,
                      int64_t now, bool *ret_made_jobs, struct err *e);
 /* For key files that a caller sent: parsed in a connector process of its own, not here. One at a time: the threads
- * that call it hash passwords for sign-ins as well, and none of them waits long for another's key. Blocks some 10 ms, with a
- * key that asks for much work up to 20 s. INVALID with the reason; BUSY: another key is being looked at. */
+ * that call it hash passwords for sign-ins as well, and none of them waits long for another's key. Blocks some 10 ms,
+ * with a key that asks for much work up to 20 s. INVALID with the reason; BUSY: another key is being looked at. */
 RESULT rotation_inspect_key(struct rotation *r, const struct secret *private_key, const struct secret *passphrase,
                             struct arena *a, struct str *ret_public, bool *ret_is_encrypted, struct err *e);
 /* How long readers still got the old password: from the target's acknowledgement (or, where that was lost, from the
