@@ -267,7 +267,7 @@ def test_false_kerberos_never_says_yes(connector, lame_dc, reply, code, word):
 
 
 @pytest.mark.parametrize("reply, is_open", [(b"", True), (struct.pack(">I", 1000) + b"too little", True),
-                                            (framed(kerberos_error(68)), False)])
+                                            (framed(kerberos_error(68)), False)], ids=["nothing", "too little", "another realm"])
 def test_a_proof_that_kerberos_does_not_answer_is_owned_up_to(connector, lame_dc, reply, is_open):
     with false_kerberos(lame_dc.address, framed(asks_for_a_proof()), reply):
         check(connector, lame_dc, "u5", target=target(lame_dc, 2))
