@@ -42,6 +42,8 @@ static result run_moving(struct db *db, const struct job *j, struct sql sql, str
 
 /* Lanes to one domain, however many of its controllers are systems here. */
 enum { PER_DOMAIN = 2, ON_SYSTEM_COLUMN = JOB_COLUMN_COUNT, ON_DOMAIN_COLUMN };
+/* Pushes to one server go one after the other: two that sign in as it falls silent would spend the functional account's
+ * whole budget at once, and all followers would wait for half an hour. */
 /* A handful, so that each job in the queue is compared with these and not with the queue. */
 #define WITH_LEASED                                                                                                    \
     "WITH leased AS MATERIALIZED (SELECT o.id, o.account_id, o.system_id, o.kind, n.domain_name FROM jobs o "          \
@@ -74,7 +76,8 @@ static result due_jobs(struct db *db, struct arena *a, int64_t now, size_t per_s
             "                 ((j.kind = 'audit' AND o.sent_at > 0) OR (j.kind <> 'audit' AND o.state <> 'queued'))))"
             " AND (j.kind <> 'change' OR j.sent_at > 0 OR NOT EXISTS (SELECT 1 FROM jobs o"
             "      WHERE o.account_id = j.account_id AND o.is_open = 1 AND o.kind = 'audit'))"
-            " AND " LEASED_ON_SYSTEM " < $2 AND " LEASED_ON_DOMAIN " < $4 ORDER BY " TURN_OF_J ", j.id LIMIT $3",
+            " AND " LEASED_ON_SYSTEM " < CASE WHEN j.kind = 'push' THEN 1 ELSE $2 END AND " LEASED_ON_DOMAIN
+            " < $4 ORDER BY " TURN_OF_J ", j.id LIMIT $3",
             P_INT(now), P_INT((int64_t)per_system), P_INT((int64_t)max), P_INT(PER_DOMAIN)),
         ret, e);
 }
@@ -90,7 +93,8 @@ static bool is_busy(const struct job *jobs, size_t n, const struct job *j, size_
         on_system += jobs[i].system_id == j->system_id;
         on_domain += !is_after && j->domain_name.n && str_equal(jobs[i].domain_name, j->domain_name);
     }
-    return on_system >= per_system || on_domain >= PER_DOMAIN;
+    size_t most = str_equal(j->kind, S("push")) ? 1 : per_system;
+    return on_system >= most || on_domain >= PER_DOMAIN;
 }
 
 result job_claim(struct db *db, struct arena *a, int64_t now, size_t max, size_t per_system, struct job *ret,

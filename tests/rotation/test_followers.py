@@ -374,6 +374,23 @@ def test_a_frozen_one_keeps_nobody_waiting_and_gets_the_newest(following, far, a
         assert far.login_password() == f"Newest-{n}-2!"
 
 
+def test_pushes_to_one_server_go_one_after_the_other(server, following, far):
+    """Two that sign in as it falls silent would spend the functional account's budget at once."""
+    following.follow("login", "value")
+    for end in ("login", "value"):
+        following.settled(end)
+    far.freeze()
+    following.turn("While-it-is-frozen-1!")
+    wait_for(lambda: rows_of(server, "SELECT 1 FROM jobs WHERE kind = 'push' AND is_open = 1 AND leased_until > 0"), 20, 0.05)
+    for _ in range(20):
+        assert rows_of(server, "SELECT COUNT(*) FROM jobs WHERE kind = 'push' AND is_open = 1 AND leased_until > 0 AND system_id = ?", (following.system_id,))[0][0] <= 1
+        time.sleep(0.1)
+    far.resume()
+    for end in ("login", "value"):
+        following.settled(end)
+    assert arrived(far, "While-it-is-frozen-1!")
+
+
 def test_killed_between_the_commit_and_the_push(server, following, far, account):
     following.follow("login")
     following.turn("Before-Kill-1!")
