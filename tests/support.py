@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pickle
+import pty
 import shutil
 import signal
 import subprocess
@@ -228,6 +229,32 @@ def record(method, url, answer):
 def token_payload(token):
     part = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def on_terminal(*words):
+    """(status, what a terminal shows, what comes beside it) of the program."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([KEYTURN, *map(str, words)], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE, text=True)
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 65536):
+            shown += piece
+    except OSError:
+        pass  # the terminal's other end is gone
+    os.close(master)
+    _, beside = process.communicate(timeout=60)
+    assert "Sanitizer" not in beside, beside
+    return process.returncode, shown.decode().replace("\r\n", "\n"), beside
+
+
+def with_rounds(private, rounds):
+    """The same key file, which says that its passphrase goes through so many rounds of bcrypt: no passphrase opens it."""
+    first, *lines, last = private.strip().splitlines()
+    blob = base64.b64decode("".join(lines))
+    at = blob.index(b"bcrypt") + len("bcrypt") + 4 + 4 + 16
+    blob = blob[:at] + rounds.to_bytes(4, "big") + blob[at + 4:]
+    return "\n".join([first, base64.encodebytes(blob).decode().strip(), last, ""])
 
 
 def wait_for(condition, timeout=30, pause=0.1):

@@ -1,7 +1,6 @@
 """tests/api/test_cli.py: the program itself: init, serve, audit verify, backup, and what it says when it is called wrongly."""
 import hashlib
 import os
-import pty
 import re
 import shutil
 import signal
@@ -15,7 +14,7 @@ import time
 import pytest
 import requests
 
-from support import KEYTURN, ControlRoom, Server, ok, wait_for
+from support import KEYTURN, ControlRoom, Server, ok, on_terminal, wait_for
 
 SECRET_FILES = ("data/keyturn.db", "data/root.key", "data/recovery.key", "admin-password", "api-key")
 
@@ -158,19 +157,11 @@ def test_without_file_and_without_terminal_init_refuses(tmp_path, given):
 
 
 def test_a_terminal_is_shown_each_secret_once(tmp_path):
-    master, slave = pty.openpty()
-    process = subprocess.Popen([KEYTURN, "init", "--data", str(tmp_path / "data")], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE)
-    os.close(slave)
-    shown = b""
-    try:
-        while piece := os.read(master, 65536):
-            shown += piece
-    except OSError:
-        pass  # the terminal's other end is gone
-    assert process.wait(timeout=60) == 0, process.stderr.read()
-    lines = dict(re.findall(r"^(password|API key)\s+(\S+)\s+\(shown this once\)", shown.decode(), re.M))
+    status, shown, beside = on_terminal("init", "--data", tmp_path / "data")
+    assert status == 0, beside
+    lines = dict(re.findall(r"^(password|API key)\s+(\S+)\s+\(shown this once\)", shown, re.M))
     assert len(lines["password"]) >= 16 and len(lines["API key"]) == 128
-    assert (tmp_path / "data/root.key").read_text().strip() not in shown.decode()
+    assert (tmp_path / "data/root.key").read_text().strip() not in shown
     (tmp_path / "admin-password").write_text(lines["password"])
     (tmp_path / "api-key").write_text(lines["API key"])
     server = Server(directory=str(tmp_path)).start()

@@ -1,5 +1,4 @@
 """tests/api/test_passwordsafe_keys.py: private keys in the credential endpoints (seed 002; passwordsafe-api 5.1 #4 to #10, 5.6)."""
-import base64
 import concurrent.futures
 import subprocess
 import tempfile
@@ -9,7 +8,7 @@ import urllib.parse
 import pytest
 from passwordsafe_people import People, refused
 from store import stored_bytes
-from support import ok
+from support import ok, with_rounds
 
 NOT_CHANGED = "Credential not changed: "
 KINDS = {"ed25519": ["-t", "ed25519"], "rsa": ["-t", "rsa", "-b", "2048"], "rsa as PEM": ["-t", "rsa", "-b", "2048", "-m", "PEM"], "ecdsa": ["-t", "ecdsa", "-b", "256"]}
@@ -187,15 +186,6 @@ def test_no_key_in_any_answer_or_log(people, account, key, locked):
     assert middle not in people.boss.get(account.path).text and middle not in people.server.log_text()
     raw = stored_bytes(people.server)
     assert middle.encode() not in raw and b"opensesame" not in raw
-
-
-def with_rounds(private, rounds):
-    """The same key file, which says that its passphrase goes through so many rounds of bcrypt: no passphrase opens it."""
-    first, *lines, last = private.strip().splitlines()
-    blob = base64.b64decode("".join(lines))
-    at = blob.index(b"bcrypt") + len("bcrypt") + 4 + 4 + 16
-    blob = blob[:at] + rounds.to_bytes(4, "big") + blob[at + 4:]
-    return "\n".join([first, base64.encodebytes(blob).decode().strip(), last, ""])
 
 
 def test_a_key_that_asks_for_too_much_work(people, account, locked):

@@ -1,6 +1,5 @@
 """tests/api/test_recover.py: keyturn recover: a credential past the server, with the root key or the recovery key (keyturn-api 5)."""
 import os
-import pty
 import re
 import shutil
 import stat
@@ -9,6 +8,7 @@ import subprocess
 import pytest
 from passwordsafe_people import People
 from store import Store, is_postgresql
+import support
 from support import KEYTURN, Server, ok, wait_for
 
 HEAD = re.compile(r"^account   (\S+)/(\S+) \(number (\d+)\), state (\w+)$", re.M)
@@ -35,20 +35,7 @@ def recover(house, *words, **more):
 
 
 def on_terminal(house, *words):
-    """(status, what a terminal shows, what comes beside it)."""
-    master, slave = pty.openpty()
-    process = subprocess.Popen([KEYTURN, "recover", *house.server.at_store(), *map(str, words)], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE, text=True)
-    os.close(slave)
-    shown = b""
-    try:
-        while piece := os.read(master, 65536):
-            shown += piece
-    except OSError:
-        pass  # the terminal's other end is gone
-    os.close(master)
-    _, beside = process.communicate(timeout=60)
-    assert "Sanitizer" not in beside, beside
-    return process.returncode, shown.decode().replace("\r\n", "\n"), beside
+    return support.on_terminal("recover", *house.server.at_store(), *words)
 
 
 def refused(answer, *words):

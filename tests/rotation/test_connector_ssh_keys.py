@@ -15,6 +15,7 @@ from connector import Connector  # noqa: E402
 from scripted_ssh import ScriptedServer  # noqa: E402
 from ssh_fixtures import (  # noqa: E402,F401
     check, check_host_key, connector, encrypted_key, functional, host, made_key, PASSWORDS, SshHost, target)
+from support import with_rounds  # noqa: E402
 
 
 @pytest.mark.parametrize("wish", [{"type": "ed25519"}, {"type": "rsa", "size": 2048}, {"type": "rsa", "size": 3072}])
@@ -150,15 +151,6 @@ def test_inspect_key(connector, tmp_path, kind, more, passphrase):
     if passphrase:
         assert connector.call("inspect_key", private_key=private)["code"] == "passphrase_required"
         assert connector.call("inspect_key", private_key=private, passphrase="wrong")["code"] == "wrong_passphrase"
-
-
-def with_rounds(private, rounds):
-    """The same key file, which says that its passphrase goes through so many rounds of bcrypt."""
-    first, *lines, last = private.strip().splitlines()
-    blob = base64.b64decode("".join(lines))
-    at = blob.index(b"bcrypt") + len("bcrypt") + 4 + 4 + 16
-    blob = blob[:at] + rounds.to_bytes(4, "big") + blob[at + 4:]
-    return "\n".join([first, base64.encodebytes(blob).decode().strip(), last, ""])
 
 
 @pytest.mark.parametrize("rounds", [1001, 100_000, 0x7fffffff, 0xffffffff])
