@@ -122,11 +122,11 @@ result check_run(void *state, void *request, struct arena *a, struct answer *ans
 {
     static const struct check_way way = {look_again, look_first, forget};
     struct far *f = state;
-    struct findings found = {.text = S("values are pushed there; the users' own passwords are not changed")};
-    struct findings ignored = {0};
+    struct findings found = {0};
     bool is_kept = false;
     TRY(remember(f, request, &is_kept, e));
-    TRY(check_look(&way, &f->target, is_kept, f, request, a, answer, &ignored, e));
+    TRY(check_look(&way, &f->target, is_kept, f, request, a, answer, &found, e));
+    found.text = S("values are pushed there; the users' own passwords are not changed");
     findings_write(&found, answer->writer);
     return SUCCESS;
 }

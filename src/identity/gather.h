@@ -1,4 +1,4 @@
-/* identity/gather.h: the parts of many objects by one query each; for this folder only. */
+/* identity/gather.h: the parts of many objects by one query each. */
 #pragma once
 
 #include "db/db.h"

@@ -127,8 +127,13 @@ result link_turn_all(struct db *db, struct arena *a, const struct keyring *keys,
         TRY(link_check_row(a, keys, &rows[i], e));
         if (str_equal(rows[i].link.state, S("offered")))
             continue;
-        bool is_stuck = is_proved && is_refusal(may_copy(db, a, keys, &rows[i].link, number, &why));
-        TRY(is_stuck ? let_go(db, a, keys, &rows[i], &why, e) : link_copy(db, a, keys, &rows[i].link, number, now, e));
+        result copied = link_copy(db, a, keys, &rows[i].link, number, now, &why);
+        if (is_proved && is_refusal(copied)) { /* before it has written anything */
+            TRY(let_go(db, a, keys, &rows[i], &why, e));
+        } else if (!is_ok(copied)) {
+            *e = why;
+            return copied;
+        }
     }
     return SUCCESS;
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/text.h"
+#include "identity/gather.h"
 #include "rotation/change.h"
 #include "rotation/own.h"
 
@@ -67,18 +68,10 @@ static int by_links(const void *one, const void *other)
     return a->account->id < b->account->id ? -1 : 1;
 }
 
-/* Sorted by account. */
 static int64_t links_of(const struct rows *r, int64_t account_id)
 {
-    size_t from = 0, to = r->n;
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-        if (row_int(r, middle, 0) < account_id)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from < r->n && row_int(r, from, 0) == account_id ? row_int(r, from, 1) : 0;
+    struct span found = rows_of_owner(r, account_id);
+    return found.n ? row_int(r, found.from, 1) : 0;
 }
 
 /* *ret NULL: it is not left out. */
