@@ -41,7 +41,8 @@ RESULT registration_create(struct db *db, struct arena *a, const struct keyring 
 /* The type stays what it is: INVALID. */
 RESULT registration_update(struct db *db, struct arena *a, int64_t id, const struct registration_change *with,
                            int64_t now, struct err *e);
-RESULT registration_delete(struct db *db, int64_t id, struct err *e);
+RESULT registration_delete(struct db *db, struct arena *a, int64_t id,
+                           struct err *e); /* CONFLICT: the access policy of a user */
 RESULT registration_key(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, struct secret **ret,
                         struct err *e);
 RESULT registration_rotate(struct db *db, struct arena *a, const struct keyring *keys, int64_t id, struct secret **ret,

@@ -133,9 +133,17 @@ RESULT registration_update(struct db *db, struct arena *a, int64_t id, const str
     return r.is_active ? SUCCESS : end_sessions(db, id, e);
 }
 
-RESULT registration_delete(struct db *db, int64_t id, struct err *e)
+RESULT registration_delete(struct db *db, struct arena *a, int64_t id, struct err *e)
 {
     int64_t deleted;
+    struct rows users;
+    TRY(db_query(
+        db, a,
+        SQL("SELECT name FROM users WHERE access_policy_id = $1 AND is_deleted = 0 ORDER BY id LIMIT 1", P_INT(id)),
+        &users, e));
+    if (users.n > 0)
+        return FAIL(e, CONFLICT, "The registration is the access policy of user %.*s, at least",
+                    STR_ARG(row_text(&users, 0, 0)));
     TRY(db_run_counting(db, SQL("DELETE FROM registrations WHERE id = $1", P_INT(id)), &deleted, e));
     return deleted > 0 ? SUCCESS : FAIL(e, NOT_FOUND, "API Registration not found");
 }

@@ -187,7 +187,7 @@ static result registration_remove(struct call *c, struct err *e)
     struct registration r;
     TRY(registration_of_param(c, &r, e));
     TRY(may_hold(c, r.id, e));
-    TRY(registration_delete(c->db, r.id, e));
+    TRY(registration_delete(c->db, c->arena, r.id, e));
     reply_none(c, 200);
     return SUCCESS;
 }

@@ -166,8 +166,8 @@ static void a_key_is_found_until_it_is_rotated(void **state)
     keyring_close(f->keys);
     EXPECT(SEALED, registration_key(f->db, f->a, f->keys, id, &again, &f->e));
     EXPECT(SEALED, registration_rotate(f->db, f->a, f->keys, id, &rotated, &f->e));
-    MUST(registration_delete(f->db, id, &f->e));
-    EXPECT(NOT_FOUND, registration_delete(f->db, id, &f->e));
+    MUST(registration_delete(f->db, f->a, id, &f->e));
+    EXPECT(NOT_FOUND, registration_delete(f->db, f->a, id, &f->e));
     EXPECT(NOT_FOUND, registration_get(f->db, f->a, id, &r, &f->e));
     EXPECT(NOT_FOUND, registration_key(f->db, f->a, f->keys, id, &again, &f->e));
 }

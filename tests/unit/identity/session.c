@@ -135,7 +135,7 @@ static void it_ends_with_what_it_stands_on(void **state)
     MUST(session_end(f->db, f->a, opened(s.id), &f->e));
     assert_int_equal(admit_at(f, &s, NOW), UNAUTHENTICATED);
     MUST(session_create(f->db, f->a, s.user, &s.registration, NOW, NOW, &s.id, &f->e));
-    MUST(registration_delete(f->db, s.registration.id, &f->e));
+    MUST(registration_delete(f->db, f->a, s.registration.id, &f->e));
     assert_int_equal(admit_at(f, &s, NOW), UNAUTHENTICATED);
 }
 
