@@ -26,13 +26,14 @@ struct str session_cookie(const struct call *c); /* absent: none */
 /* By what the browser says in Sec-Fetch-Site and Origin. A cookie from there is not believed: DENIED. */
 bool is_from_foreign_page(const struct call *c);
 
-/* Is there anything on the call that might name somebody here? Sets c->needs_password_check when a password must be
- * hashed first, beside a cookie, too: whether that is any good only the store knows. */
+/* Is there anything on the call that might name somebody here? Sets c->needs_verifying when there is a PS-Auth header,
+ * beside a cookie, too: whether that is any good only the store knows. */
 RESULT ps_look(struct call *c, struct err *e);
-/* The CPU part of a PS-Auth header with a password: on the pool. A right one is remembered for 60 s. With a session
- * that is good the header is not looked at, and c->needs_password_check is cleared. UNAUTHENTICATED. */
-RESULT ps_verify_password(struct call *c, struct err *e);
-/* On the writer, after ps_verify_password failed: count the guess. */
+/* A PS-Auth header, with its password or without: on the pool. A right password is remembered for 60 s. With a session
+ * that is good the header is not looked at, and c->needs_verifying is cleared. UNAUTHENTICATED: wrong, or too many
+ * guesses before it. */
+RESULT ps_verify_header(struct call *c, struct err *e);
+/* On the writer, after ps_verify_header failed: count the guess. */
 RESULT ps_count_failure(struct call *c, struct err *e);
 /* Cookie, else header, else bearer; address rules at every call; rights of Password Safe, and of the Control Room too
  * when `both`. A cookie from a foreign page: DENIED. */
@@ -41,6 +42,11 @@ RESULT who_by_passwordsafe(struct call *c, bool both, struct caller *ret, struct
 /* The registration's address rules against this call's address. A refusal is logged with both: the answer, which is the
  * same 401 as ever, tells nobody why. */
 RESULT ps_check_address(const struct call *c, const struct registration *r, struct err *e);
+
+/* An application user's token, with the address rules. DENIED: he is in no active group, and
+ * *ret says who. */
+RESULT ps_check_bearer(struct call *c, struct str token, struct registration *ret_registration, struct caller *ret,
+                       struct err *e);
 
 /* What SignAppin and GET Auth share: the header's registration and user checked by the store, all but the password. */
 RESULT ps_check_header(struct call *c, const struct ps_auth *h, struct registration *ret_registration,

@@ -125,33 +125,34 @@ static result check_password(struct call *c, const struct ps_auth *h, struct err
     result known = ps_check_header(c, h, &r, &u, e);
     if (known.code != UNAUTHENTICATED)
         TRY(known);
-    if (!r.user_password_required)
-        return known;
     struct signin_claim claim = claim_of(c, h, r.id);
     TRY(signin_look(c->db, c->arena, &claim, c->now, &look, e));
     if (look.must_wait)
         return not_authenticated(e);
+    if (!r.user_password_required)
+        return is_ok(known) ? SUCCESS : not_authenticated(e);
     if (!is_ok(known) || !look.is_usable || look.password_hash.n == 0) {
         password_verify_nobody(h->password);
         return not_authenticated(e);
     }
-    struct str hash = fingerprint(c->arena, h, &u, look.password_hash);
-    if (is_remembered(hash, c->now))
-        return SUCCESS;
-    if (!password_verify(look.password_hash, h->password))
-        return not_authenticated(e);
-    remember(hash, c->now);
+    struct str hash = fingerprint(c->whole, h, &u, look.password_hash);
+    if (!is_remembered(hash, c->now)) {
+        if (!password_verify(look.password_hash, h->password))
+            return not_authenticated(e);
+        remember(hash, c->now);
+    }
+    c->proof = hash;
     return SUCCESS;
 }
 
-result ps_verify_password(struct call *c, struct err *e)
+result ps_verify_header(struct call *c, struct err *e)
 {
     struct ps_auth h;
     bool is_there;
     struct caller who = c->who;
     struct str cookie = session_cookie(c);
     if (cookie.n && is_ok(by_session(c, cookie, &who, e))) {
-        c->needs_password_check = false;
+        c->needs_verifying = false;
         return SUCCESS;
     }
     TRY(ps_auth_of_call(c, &h, &is_there, e));
@@ -178,10 +179,10 @@ static result by_header(struct call *c, const struct ps_auth *h, struct caller *
     ret->password_at = 0;
     if (r.user_password_required) {
         struct signin_claim claim = claim_of(c, h, r.id);
-        if (!c->needs_password_check) /* never verified, so a wrong one was not counted either */
+        if (!str_is_set(c->proof)) /* never verified, so a wrong one was not counted either */
             return not_authenticated(e);
         TRY(signin_look(c->db, c->arena, &claim, c->now, &look, e));
-        if (!is_remembered(fingerprint(c->arena, h, &u, look.password_hash), c->now))
+        if (!equal_constant_time(fingerprint(c->arena, h, &u, look.password_hash).p, c->proof.p, HASH_BYTES))
             return not_authenticated(e);
         ret->password_at = c->now;
     }
@@ -206,11 +207,16 @@ bool is_from_foreign_page(const struct call *c)
     return at < 0 || !str_equal_fold(str_sub(origin, (size_t)at + 3, origin.n), str_trim(call_header(c, S("Host"))));
 }
 
-static result by_bearer(struct call *c, struct str token, struct caller *ret, struct err *e)
+result ps_check_bearer(struct call *c, struct str token, struct registration *ret_registration, struct caller *ret,
+                       struct err *e)
 {
-    struct registration r;
-    TRY(alike(bearer_admit(c->db, c->arena, token, c->now, ret, &r, e), e));
-    return ps_check_address(c, &r, e);
+    struct caller who = *ret;
+    bool may_use;
+    TRY(alike(bearer_admit(c->db, c->arena, token, c->now, &who, ret_registration, e), e));
+    TRY(ps_check_address(c, ret_registration, e));
+    TRY(registration_has_user(c->db, c->arena, ret_registration->id, who.user_id, &may_use, e));
+    *ret = who;
+    return may_use ? SUCCESS : FAIL_AS(e, DENIED, "4031", "The application user is in no active group");
 }
 
 static result find_who(struct call *c, struct caller *ret, bool *ret_by_cookie, struct err *e)
@@ -221,10 +227,11 @@ static result find_who(struct call *c, struct caller *ret, bool *ret_by_cookie, 
     *ret_by_cookie = cookie.n && is_ok(by_session(c, cookie, ret, e));
     if (*ret_by_cookie)
         return SUCCESS;
+    struct registration r;
     TRY(ps_auth_of_call(c, &h, &is_there, e));
     if (is_there)
         return by_header(c, &h, ret, e);
-    return token.n ? by_bearer(c, token, ret, e) : not_authenticated(e);
+    return token.n ? ps_check_bearer(c, token, &r, ret, e) : not_authenticated(e);
 }
 
 result who_by_passwordsafe(struct call *c, bool both, struct caller *ret, struct err *e)
@@ -247,7 +254,7 @@ result ps_look(struct call *c, struct err *e)
     struct ps_auth h;
     bool is_there;
     result taken_apart = ps_auth_of_call(c, &h, &is_there, e);
-    c->needs_password_check = is_ok(taken_apart) && is_there && h.password;
+    c->needs_verifying = is_ok(taken_apart) && is_there;
     if (session_cookie(c).n)
         return SUCCESS;
     TRY(taken_apart);

@@ -115,9 +115,9 @@ struct face_rules {
     /* Cheap look at who calls, on the loop, no store: is a well-formed credential there at all? UNAUTHENTICATED if not.
      */
     result (*look)(struct call *c, struct err *e);
-    /* look() found a password on the call itself (c->needs_password_check): verify it on the pool, or clear the flag
+    /* look() found on the call what can be guessed (c->needs_verifying): verify it on the pool, or clear the flag
      * when something else on the call names its caller; and count a wrong one, on the writer. Both may be NULL. */
-    result (*verify_password)(struct call *c, struct err *e);
+    result (*verify)(struct call *c, struct err *e);
     result (*count_failure)(struct call *c, struct err *e);
     /* Who calls, by the store, in this transaction: fills *ret. UNAUTHENTICATED, DENIED (cross-site). */
     result (*identify)(struct call *c, struct caller *ret, struct err *e);
@@ -149,13 +149,14 @@ struct call {
     size_t param_count;
     void *prepared; /* by prepare, in `whole` */
     struct service *service;
-    bool needs_password_check; /* set by the face's look(); while it stands, identify() may go by that password */
-    int64_t job_id;            /* parked on */
-    int64_t job_mark;          /* what the handler keeps of that job over the wait */
-    bool was_parked;           /* this run is after the wait */
-    bool has_timed_out;        /* … which ended without a report */
-    struct str request_id;     /* 8 hex digits */
-    struct gate_call *gate;    /* the gate's own */
+    bool needs_verifying;   /* set by the face's look() */
+    struct str proof;       /* set by the face's verify(), in `whole`: what identify() compares, after the wait, too */
+    int64_t job_id;         /* parked on */
+    int64_t job_mark;       /* what the handler keeps of that job over the wait */
+    bool was_parked;        /* this run is after the wait */
+    bool has_timed_out;     /* … which ended without a report */
+    struct str request_id;  /* 8 hex digits */
+    struct gate_call *gate; /* the gate's own */
 };
 
 /* Path parameter i as an id. Not a number: NOT_FOUND "<what> not found". */

@@ -252,15 +252,15 @@ static result count_run(struct db *db, struct work *w, struct err *e)
     return gc->call.face->count_failure(&gc->call, e);
 }
 
-/* A password that stands on the call itself: hashed here, and a wrong one counted before it is answered. */
-static bool is_password_right(struct gate_call *gc, struct db *db)
+/* A header that can be guessed: verified here, and a wrong one counted before it is answered. */
+static bool is_verified(struct gate_call *gc, struct db *db)
 {
-    if (!gc->call.needs_password_check)
+    if (!gc->call.needs_verifying)
         return true;
     call_reset_run(gc, db);
     gc->outcome = db_snapshot(db, &gc->why);
     if (gc->outcome.code == OK)
-        gc->outcome = gc->call.face->verify_password(&gc->call, &gc->why);
+        gc->outcome = gc->call.face->verify(&gc->call, &gc->why);
     db_snapshot_end(db);
     gc->call.db = NULL;
     if (gc->outcome.code == OK)
@@ -280,7 +280,7 @@ static bool is_password_right(struct gate_call *gc, struct db *db)
 static void prepare_work(void *argument, void *local)
 {
     struct gate_call *gc = argument;
-    if (!is_password_right(gc, local))
+    if (!is_verified(gc, local))
         return;
     if (gc->call.http->body.n > REPLY_KEPT)
         call_decode_body(gc);
@@ -312,7 +312,7 @@ void call_dispatch(struct gate_call *gc, handler run)
     bool is_large = gc->call.http->body.n > REPLY_KEPT;
     if (is_first && !is_large)
         call_decode_body(gc);
-    if (is_first && (gc->call.row->prepare || is_large || gc->call.needs_password_check))
+    if (is_first && (gc->call.row->prepare || is_large || gc->call.needs_verifying))
         submit_pool(gc, gc->gate->prepare, prepare_work);
     else
         dispatch_mode(gc, true);

@@ -6,7 +6,7 @@ import time
 import urllib.parse
 
 import pytest
-from passwordsafe_people import AM, AR, READ, WRITE, People, fresh, recorded, refused, sign_in, somebody
+from passwordsafe_people import AM, AR, READ, REQUESTOR, WRITE, People, fresh, recorded, refused, sign_in, somebody
 from support import PS, ok
 
 FIELDS = ["ID", "Name", "RegistrationType", "Active", "Visible", "AccessTokenDuration", "MultiFactorAuthenticationEnforced", "ClientCertificateRequired", "UserPasswordRequired",
@@ -185,6 +185,17 @@ def test_wrong_passwords_on_calls_are_counted(people, server, guarded):
     assert sign_in(server, header("Guarded-1!")).status_code == 200  # the owner, from where he is
 
 
+def test_wrong_headers_without_a_password_are_counted(people, server):
+    """keyturn-api 2.4: the name is half of such a credential, and who must wait waits on each call, not at SignAppin alone."""
+    user = people.user(groups=[people.group({AM: READ})])
+    guesser, right = somebody(server), f"PS-Auth key={server.api_key}; runas={user['UserName']};"
+    for guess in range(5):
+        refused(guesser.get(PS + "/ManagedAccounts", headers={"Authorization": f"PS-Auth key=guess{guess}; runas={user['UserName']};"}), 401)
+    refused(guesser.get(PS + "/ManagedAccounts", headers={"Authorization": right}), 401)
+    refused(guesser.post(PS + "/Auth/SignAppin", headers={"Authorization": right}), 401)
+    assert somebody(server, right).get(PS + "/ManagedAccounts").status_code == 200  # the owner, from where he is
+
+
 def test_a_checked_password_opens_our_own_face(people, server, guarded):
     _, _, header = guarded
     answer = somebody(server, header("Guarded-1!")).get("/api/v1/jobs")
@@ -316,9 +327,37 @@ def test_a_token_without_a_group(people, server):
     if answer.status_code == 200:
         bearer = f"Bearer {answer.json()['access_token']}"
         refused(sign_in(server, bearer), 403, "4031")
-        assert somebody(server, bearer).get(PS + "/Workgroups").status_code in (401, 403)
+        for path in ("/Auth", "/Workgroups", "/Platforms", "/Requests"):
+            refused(somebody(server, bearer).get(PS + path), 403, "4031")
     else:
         oauth_error(answer, "invalid_client")
+
+
+def test_a_robot_that_was_taken_out_of_his_groups_reads_nothing(people, server):
+    """2.1, at each call: with a request that is still running, and the token that he has, and the next one."""
+    account = people.account()
+    made = ok(people.boss.post("/Users", {"UserType": "Application", "UserName": fresh("leaver"), "AccessPolicyID": people.policy}), 201)
+    group = people.group(registrations=[])
+    people.join(made["UserID"], group)
+    people.give_role(group, people.rule(account), [REQUESTOR])
+    bearer = f"Bearer {ok(token(server, form_of(made)))['access_token']}"
+    robot = somebody(server, bearer)
+    request = ok(robot.post(PS + "/Requests", {"AccountID": account.id, "SystemID": account.system, "DurationMinutes": 120, "Reason": "r"}), 201)
+    assert robot.get(f"{PS}/Credentials/{request}").status_code == 200
+    people.leave(made["UserID"], group)
+    for used in (bearer, f"Bearer {ok(token(server, form_of(made)))['access_token']}"):
+        refused(somebody(server, used).get(f"{PS}/Credentials/{request}"), 403, "4031")
+        refused(somebody(server, used).get(PS + "/Auth"), 403, "4031")
+    people.join(made["UserID"], group)
+    assert somebody(server, bearer).get(f"{PS}/Credentials/{request}").status_code == 200
+
+
+def test_a_policy_that_a_robot_has_is_not_deleted(people):
+    policy = make(people, RegistrationType="apiaccesspolicy", Active=True)
+    made = ok(people.boss.post("/Users", {"UserType": "Application", "UserName": fresh("has-it"), "AccessPolicyID": policy["ID"]}), 201)
+    assert made["UserName"] in refused(people.boss.delete(f"/ApiRegistrations/{policy['ID']}"), 409)
+    assert people.boss.delete(f"/Users/{made['UserID']}").status_code == 200
+    assert people.boss.delete(f"/ApiRegistrations/{policy['ID']}").status_code == 200
 
 
 def test_a_tokens_lifetime_is_the_policys(people, server):

@@ -120,16 +120,12 @@ static result signin_by_token(struct call *c, struct str token, struct err *e)
     struct caller who = c->who;
     struct registration r;
     struct user u;
-    bool may_use;
     if (!token.n)
         return not_authenticated(e);
-    TRY(bearer_admit(c->db, c->arena, token, c->now, &who, &r, e));
-    TRY(ps_check_address(c, &r, e));
-    c->who.user_id = who.user_id;
+    result checked = ps_check_bearer(c, token, &r, &who, e);
+    c->who.user_id = who.user_id; /* whom a refusal is about */
     c->who.name = who.name;
-    TRY(registration_has_user(c->db, c->arena, r.id, who.user_id, &may_use, e));
-    if (!may_use)
-        return not_permitted(e);
+    TRY(checked);
     TRY(user_get(c->db, c->arena, who.user_id, &u, e));
     return start_session(c, &u, &r, 0, e);
 }
