@@ -68,7 +68,7 @@ result rule_level(struct db *db, struct arena *a, const struct caller *who, int6
     return SUCCESS;
 }
 
-result rule_list(struct db *db, struct arena *a, const struct caller *who, struct str rule_type, bool quick_only,
+result rule_list(struct db *db, struct arena *a, const struct caller *who, struct str rule_type,
                  struct smart_rule **ret, size_t *ret_n, struct err *e)
 {
     struct rows r = {0};
@@ -83,11 +83,23 @@ result rule_list(struct db *db, struct arena *a, const struct caller *who, struc
         builder_add(&b, " AND r.rule_type =");
         builder_param(&b, P_TEXT(rule_type));
     }
-    if (quick_only)
-        builder_add(&b, " AND r.kind = 'quick'");
     builder_add(&b, ") l WHERE l.level >= 1 ORDER BY l.id");
     if (who->rights.is_administrator || who->carries_passwordsafe)
         TRY(db_query(db, a, builder_sql(&b), &r, e));
+    rules_of(a, &r, ret, ret_n);
+    return SUCCESS;
+}
+
+result quick_rule_list(struct db *db, struct arena *a, bool of_accounts, bool of_systems, struct smart_rule **ret,
+                       size_t *ret_n, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(db, a,
+                 SQL("SELECT " RULE_COLUMNS " FROM smart_rules r WHERE r.kind = 'quick'"
+                     " AND ((r.rule_type = 'ManagedAccount' AND 1 = $1) OR (r.rule_type = 'ManagedSystem' AND 1 = $2))"
+                     " ORDER BY r.id",
+                     P_INT(of_accounts), P_INT(of_systems)),
+                 &r, e));
     rules_of(a, &r, ret, ret_n);
     return SUCCESS;
 }

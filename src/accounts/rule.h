@@ -18,7 +18,9 @@ RESULT rule_by_title(struct db *db, struct arena *a, struct str title, struct sm
 RESULT rule_level(struct db *db, struct arena *a, const struct caller *who, int64_t rule_id, enum level *ret,
                   struct err *e);
 RESULT rule_list(struct db *db, struct arena *a, const struct caller *who, struct str rule_type /* absent: all */,
-                 bool quick_only, struct smart_rule **ret, size_t *ret_n, struct err *e);
+                 struct smart_rule **ret, size_t *ret_n, struct err *e);
+RESULT quick_rule_list(struct db *db, struct arena *a, bool of_accounts, bool of_systems, struct smart_rule **ret,
+                       size_t *ret_n, struct err *e); /* of either type, or both, whatever the caller's level */
 RESULT rule_list_of_group(struct db *db, struct arena *a, int64_t group_number, struct smart_rule **ret, size_t *ret_n,
                           struct err *e);
 struct quick_rule_new {

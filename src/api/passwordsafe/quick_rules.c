@@ -2,15 +2,16 @@
 #include "api/passwordsafe/rules.h"
 
 /* Three rights together; the row asks for the one that is cheapest to know. */
+static bool manages(const struct call *c, bool systems)
+{
+    return rights_have(&c->who.rights, systems ? SYSTEM_MANAGEMENT : ACCOUNT_MANAGEMENT, LEVEL_READ) &&
+           rights_have(&c->who.rights, systems ? SMART_RULE_SYSTEM : SMART_RULE_ACCOUNT, LEVEL_WRITE) &&
+           rights_have(&c->who.rights, QUICK_RULE_ACCESS, LEVEL_READ);
+}
+
 static result may_manage(const struct call *c, struct str rule_type, struct err *e)
 {
-    bool is_of_systems = str_equal(rule_type, S("ManagedSystem"));
-    enum right feature = is_of_systems ? SYSTEM_MANAGEMENT : ACCOUNT_MANAGEMENT;
-    enum right rules = is_of_systems ? SMART_RULE_SYSTEM : SMART_RULE_ACCOUNT;
-    bool is_allowed = rights_have(&c->who.rights, feature, LEVEL_READ) &&
-                      rights_have(&c->who.rights, rules, LEVEL_WRITE) &&
-                      rights_have(&c->who.rights, QUICK_RULE_ACCESS, LEVEL_READ);
-    return is_allowed ? SUCCESS : not_permitted(e);
+    return manages(c, str_equal(rule_type, S("ManagedSystem"))) ? SUCCESS : not_permitted(e);
 }
 
 static result quick_rules(struct call *c, struct err *e)
@@ -21,17 +22,22 @@ static result quick_rules(struct call *c, struct err *e)
     TRY(call_query(c, &query, e));
     struct str title = ((const struct title_query *)query)->title;
     if (title.n) {
-        TRY(smart_rule_by_title(c, title, LEVEL_READ, &one, e));
+        TRY(smart_rule_by_title(c, title, LEVEL_NONE, &one, e));
+        TRY(may_manage(c, one.rule_type, e));
         return reply_smart_rule(c, &one, e);
     }
-    TRY(rule_list(c->db, c->arena, &c->who, STR_ABSENT, true, &found, &n, e));
+    bool of_accounts = manages(c, false), of_systems = manages(c, true);
+    if (!of_accounts && !of_systems)
+        return not_permitted(e);
+    TRY(quick_rule_list(c->db, c->arena, of_accounts, of_systems, &found, &n, e));
     return reply_smart_rules(c, ps_smart_rule_fields, found, n, e);
 }
 
 static result quick_rule_show(struct call *c, struct err *e)
 {
     struct smart_rule r;
-    TRY(smart_rule_of_param(c, LEVEL_READ, &r, e));
+    TRY(smart_rule_of_param(c, LEVEL_NONE, &r, e));
+    TRY(may_manage(c, r.rule_type, e));
     return reply_smart_rule(c, &r, e);
 }
 

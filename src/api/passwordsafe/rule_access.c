@@ -90,7 +90,7 @@ result may_give_level(struct call *c, int64_t rule_id, int64_t level, struct err
     TRY(rule_level(c->db, c->arena, &c->who, rule_id, &own, e));
     if ((int64_t)own >= level)
         return SUCCESS;
-    TRY(rule_list(c->db, c->arena, &c->who, rule.rule_type, false, &held, &n, e));
+    TRY(rule_list(c->db, c->arena, &c->who, rule.rule_type, &held, &n, e));
     for (size_t i = 0; i < n; i++)
         if (str_equal(held[i].kind, S("all")) && held[i].level >= level)
             return SUCCESS;

@@ -59,17 +59,32 @@ static result check_level(struct call *c, const struct smart_rule *r, enum level
     return level >= wanted ? SUCCESS : not_permitted(e);
 }
 
+/* Who has access to no rule at all does not learn which there are (4.5). */
+static result or_not_permitted(struct call *c, result found, enum level wanted, struct err *e)
+{
+    struct smart_rule *held;
+    struct err why = *e;
+    size_t n;
+    if (found.code != NOT_FOUND || wanted == LEVEL_NONE)
+        return found;
+    TRY(rule_list(c->db, c->arena, &c->who, STR_ABSENT, &held, &n, e));
+    if (n == 0)
+        return not_permitted(e);
+    *e = why;
+    return found;
+}
+
 result smart_rule_of_param(struct call *c, enum level level, struct smart_rule *ret, struct err *e)
 {
     int64_t id;
     TRY(call_id(c, 0, "Smart Rule", &id, e));
-    TRY(rule_get(c->db, c->arena, id, ret, e));
+    TRY(or_not_permitted(c, rule_get(c->db, c->arena, id, ret, e), level, e));
     return check_level(c, ret, level, e);
 }
 
 result smart_rule_by_title(struct call *c, struct str title, enum level level, struct smart_rule *ret, struct err *e)
 {
-    TRY(rule_by_title(c->db, c->arena, title, ret, e));
+    TRY(or_not_permitted(c, rule_by_title(c->db, c->arena, title, ret, e), level, e));
     return check_level(c, ret, level, e);
 }
 
@@ -85,7 +100,7 @@ static result smart_rules(struct call *c, struct err *e)
         return reply_smart_rule(c, &one, e);
     }
     bool has_type = q->type.n && !str_equal(q->type, S("all"));
-    TRY(rule_list(c->db, c->arena, &c->who, has_type ? q->type : STR_ABSENT, false, &found, &n, e));
+    TRY(rule_list(c->db, c->arena, &c->who, has_type ? q->type : STR_ABSENT, &found, &n, e));
     return reply_smart_rules(c, ps_smart_rule_fields, found, n, e);
 }
 
@@ -131,17 +146,23 @@ result reply_rule_systems(struct call *c, int64_t rule_id, struct err *e)
     return SUCCESS;
 }
 
+/* What the rule's members may be read by, one by one, or access to the rule (6.9.1, 6.10.2). */
+static enum level level_beside(const struct call *c, enum right feature)
+{
+    return rights_have(&c->who.rights, feature, LEVEL_READ) ? LEVEL_NONE : LEVEL_READ;
+}
+
 static result accounts_of_rule(struct call *c, struct err *e)
 {
     struct smart_rule r;
-    TRY(smart_rule_of_param(c, LEVEL_READ, &r, e));
+    TRY(smart_rule_of_param(c, level_beside(c, ACCOUNT_MANAGEMENT), &r, e));
     return reply_rule_accounts(c, r.id, e);
 }
 
 static result systems_of_rule(struct call *c, struct err *e)
 {
     struct smart_rule r;
-    TRY(smart_rule_of_param(c, LEVEL_READ, &r, e));
+    TRY(smart_rule_of_param(c, level_beside(c, SYSTEM_MANAGEMENT), &r, e));
     return reply_rule_systems(c, r.id, e);
 }
 

@@ -73,18 +73,22 @@ static void test_levels(void **state)
     MUST(rule_set_level(f->db, f->a, second, id, LEVEL_WRITE, &f->e));
     MUST(rule_level(f->db, f->a, alice, id, &level, &f->e));
     assert_int_equal(level, LEVEL_WRITE); /* the highest counts */
-    MUST(rule_list(f->db, f->a, alice, STR_ABSENT, false, &rules, &n, &f->e));
+    MUST(rule_list(f->db, f->a, alice, STR_ABSENT, &rules, &n, &f->e));
     assert_true(n == 1 && rules[0].id == id && rules[0].level == LEVEL_WRITE);
     MUST(rule_set_level(f->db, f->a, second, id, LEVEL_NONE, &f->e));
     MUST(rule_level(f->db, f->a, alice, id, &level, &f->e));
     assert_int_equal(level, LEVEL_READ);
     run_sql(f, "UPDATE roles SET is_active = 0 WHERE number = 100");
-    MUST(rule_list(f->db, f->a, alice, STR_ABSENT, false, &rules, &n, &f->e));
+    MUST(rule_list(f->db, f->a, alice, STR_ABSENT, &rules, &n, &f->e));
     assert_int_equal(n, 0);
-    MUST(rule_list(f->db, f->a, &f->people[ADMIN], STR_ABSENT, false, &rules, &n, &f->e));
+    MUST(rule_list(f->db, f->a, &f->people[ADMIN], STR_ABSENT, &rules, &n, &f->e));
     assert_true(n == 4 && rules[0].level == LEVEL_WRITE);
-    MUST(rule_list(f->db, f->a, &f->people[ADMIN], S("ManagedAccount"), true, &rules, &n, &f->e));
+    MUST(rule_list(f->db, f->a, &f->people[ADMIN], S("ManagedAccount"), &rules, &n, &f->e));
+    assert_int_equal(n, 2); /* the built-in one, too */
+    MUST(quick_rule_list(f->db, f->a, true, false, &rules, &n, &f->e));
     assert_true(n == 1 && rules[0].id == id);
+    MUST(quick_rule_list(f->db, f->a, false, true, &rules, &n, &f->e));
+    assert_int_equal(n, 0);
     MUST(rule_list_of_group(f->db, f->a, group, &rules, &n, &f->e));
     assert_true(n == 1 && rules[0].level == LEVEL_READ);
     MUST(rule_list_of_group(f->db, f->a, 1, &rules, &n, &f->e));
