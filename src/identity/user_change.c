@@ -157,6 +157,7 @@ static bool touches_identity(const struct user *was, const struct user *u, const
 {
     bool is_let_in = (was->is_disabled && !u->is_disabled) || (was->is_quarantined && !u->is_quarantined);
     return is_let_in || str_is_set(with->password_hash) || !str_equal(was->name, u->name) ||
+           was->access_policy_id != u->access_policy_id || /* from where his client secret is good */
            !difference_is_empty(&plans->controlroom) || !difference_is_empty(&plans->passwordsafe);
 }
 

@@ -264,13 +264,21 @@ def test_who_may_on_quick_rules(people):
     body = {"Title": "x", "IDs": [account.id]}
     rights = {AM: READ, RULES_OF_ACCOUNTS: WRITE, QUICK: READ}
     rule = people.rule(account)
+    title = next(row["Title"] for row in ok(people.boss.get("/QuickRules")) if row["SmartRuleID"] == rule)
     for missing in rights:
         client = people.person({right: level for right, level in rights.items() if right != missing})
+        for path in (f"/QuickRules/{rule}", "/QuickRules", f"/QuickRules?title={title}"):
+            refused(client.get(path), 403, "4031")
         refused(client.post("/QuickRules", dict(body, Title=fresh("no"))), 403, "4031")
         refused(client.put(f"/QuickRules/{rule}/ManagedAccounts", {"IDs": [account.id]}), 403, "4031")
         refused(client.delete(f"/QuickRules/{rule}"), 403, "4031")
         refused(client.get(f"/QuickRules/{rule}/ManagedAccounts"), 403, "4031")
-    assert people.person(rights).post("/QuickRules", dict(body, Title=fresh("yes"))).status_code == 201
+    holder = people.person(rights)
+    made = ok(holder.post("/QuickRules", dict(body, Title=fresh("yes"))), 201)
+    assert ok(holder.get(f"/QuickRules/{made['SmartRuleID']}")) == ok(holder.get(f"/QuickRules?title={made['Title']}")) == made and made in ok(holder.get("/QuickRules"))
+    systems = people.rule(RuleType="ManagedSystem", IDs=[account.system])
+    assert systems not in [row["SmartRuleID"] for row in ok(holder.get("/QuickRules"))]
+    refused(holder.get(f"/QuickRules/{systems}"), 403, "4031")
     refused(people.person(rights).post("/QuickRules", dict(body, RuleType="ManagedSystem", IDs=[account.system])), 403, "4031")
     of_systems = people.person({SM: READ, RULES_OF_SYSTEMS: WRITE, QUICK: READ})
     assert of_systems.post("/QuickRules", {"Title": fresh("yes"), "IDs": [account.system], "RuleType": "ManagedSystem"}).status_code == 201
@@ -280,3 +288,57 @@ def test_who_may_on_quick_rules(people):
     assert [row["SmartRuleID"] for row in ok(people.holder(rule, ISA, policy=0).get("/SmartRules"))] == [rule]
     refused(people.holder(rule, ISA, policy=0).delete(f"/SmartRules/{rule}"), 403, "4031")
     refused(people.holder(rule, ISA, policy=0).post(f"/SmartRules/{rule}/Process"), 403, "4031")
+
+
+def test_the_members_of_a_rule_by_what_reads_them_singly(people):
+    """6.9, 6.10.2: Account or System Management Read, or access to the rule."""
+    account = people.account()
+    rule, systems = people.rule(account), people.rule(RuleType="ManagedSystem", IDs=[account.system])
+    for right, path in ((AM, f"/SmartRules/{rule}/ManagedAccounts"), (SM, f"/SmartRules/{systems}/ManagedSystems")):
+        assert len(ok(people.person({right: READ}).get(path))) == 1
+        refused(people.person({QUICK: READ}).get(path), 403, "4031")
+
+
+def test_which_rules_there_are_is_not_told_to_whoever_has_none(people):
+    """4.5: the same answer for a rule that is there and for one that is not."""
+    rule = people.rule(people.account())
+    title = next(row["Title"] for row in ok(people.boss.get("/QuickRules")) if row["SmartRuleID"] == rule)
+    nobody, somebody_else = people.person(), people.holder(people.rule(people.account()), ISA, policy=0)
+    for method, path in (("GET", "/SmartRules/{}"), ("GET", "/SmartRules/{}/ManagedAccounts"), ("GET", "/SmartRules/{}/Assets"), ("POST", "/SmartRules/{}/Process"), ("DELETE", "/SmartRules/{}")):
+        for number in (rule, 987654):
+            refused(nobody.call(method, path.format(number)), 403, "4031")
+        refused(somebody_else.call(method, path.format(987654)), 404)
+    for method in ("GET", "DELETE"):
+        for name in (title, fresh("none")):
+            refused(nobody.call(method, f"/SmartRules?title={name}"), 403, "4031")
+
+
+def test_a_quarantine_is_lifted(people, server):
+    """By the same right, on the object that a client read and sends back."""
+    group = people.group()
+    user = people.user(groups=[group])
+    path = f"/Users/{user['UserID']}"
+    shut = ok(people.boss.post(path + "/Quarantine"))
+    assert shut["IsQuarantined"] is True
+    client = people.client(user["UserName"])
+    assert client.get("/Workgroups").status_code == 401
+    writer = people.person({UM: WRITE})
+    assert ok(writer.put(path, dict(shut, FirstName="Other")))["IsQuarantined"] is True  # as it was: nobody's leave is asked
+    refused(writer.put(path, dict(shut, IsQuarantined=False)), 403, "4031")
+    assert ok(people.boss.put(path, dict(shut, IsQuarantined=False)))["IsQuarantined"] is False
+    assert client.get("/Workgroups").status_code == 403
+    refused(writer.put(path, {"IsQuarantined": True}), 403, "4031")
+    assert ok(people.person({UM: WRITE, GQ: WRITE}).put(path, {"IsQuarantined": True}))["IsQuarantined"] is True
+    assert client.get("/Workgroups").status_code == 401
+
+
+def test_where_a_stronger_robot_may_come_from(people):
+    """Whoever sets its access policy sets the addresses that its secret is good from (keyturn-api 2.3)."""
+    policy = ok(people.boss.post("/ApiRegistrations", {"Name": fresh("wide"), "RegistrationType": "apiaccesspolicy", "Active": True}), 201)["ID"]
+    robot = ok(people.boss.post("/Users", {"UserType": "Application", "UserName": fresh("strong"), "AccessPolicyID": people.policy}), 201)
+    people.join(robot["UserID"], people.group({AM: WRITE}, registrations=[]))
+    path = f"/Users/{robot['UserID']}"
+    for number in (policy, 0):
+        refused(people.person({UM: WRITE}).put(path, {"AccessPolicyID": number}), 403, "4031")
+    assert ok(people.person({UM: WRITE}).put(path, {"FirstName": "Robot"}))["AccessPolicyID"] == people.policy
+    assert ok(people.person({UM: WRITE, AM: WRITE}).put(path, {"AccessPolicyID": policy}))["AccessPolicyID"] == policy

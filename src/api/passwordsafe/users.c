@@ -127,7 +127,7 @@ struct user_body {
     struct str user_type, user_name, first_name, last_name, email;
     struct secret *password;
     struct opt_int access_policy_id;
-    struct opt_bool is_active;
+    struct opt_bool is_active, is_quarantined;
 };
 static const char *const user_types[] = {"BeyondInsight", "Application", "ActiveDirectory", "LdapDirectory", NULL};
 #define USER_ROWS(is_new)                                                                                              \
@@ -141,7 +141,12 @@ static const char *const user_types[] = {"BeyondInsight", "Application", "Active
                 .doc = "Of an application user: its registration"),                                                    \
         OPT_FLAG("IsActive", struct user_body, is_active)
 static const struct field new_fields[] = {USER_ROWS(true), FIELD_END};
-static const struct field change_fields[] = {USER_ROWS(false), FIELD_END};
+static const struct field change_fields[] = {
+    USER_ROWS(false),
+    OPT_FLAG("IsQuarantined", struct user_body, is_quarantined,
+             .doc = "Another than it was needs Password Safe API Global Quarantine; false lifts a quarantine"),
+    FIELD_END,
+};
 static const struct body new_body =
     BODY(struct user_body, new_fields,
          .example = "{\"UserType\":\"Application\",\"UserName\":\"ci-bot\",\"AccessPolicyID\":4}");
@@ -186,6 +191,7 @@ static struct user_change change_of(const struct call *c, const struct user_body
                                 .email = in->email,
                                 .password_hash = hash ? *hash : STR_ABSENT,
                                 .is_disabled = {in->is_active.is_set, !in->is_active.value},
+                                .is_quarantined = in->is_quarantined,
                                 .access_policy_id = in->access_policy_id};
 }
 
@@ -274,10 +280,15 @@ static result user_edit(struct call *c, struct err *e)
     const struct user_body *in = body;
     if (in->user_type.n && !str_equal(in->user_type, u.user_type))
         return FAIL(e, INVALID, "UserType: cannot be changed");
+    if (in->is_quarantined.is_set && in->is_quarantined.value != u.is_quarantined &&
+        !rights_have(&c->who.rights, GLOBAL_QUARANTINE, LEVEL_WRITE))
+        return not_permitted(e);
     TRY(check_policy(c, in, e));
     struct user_change with = change_of(c, in);
     TRY(user_update(c->db, c->arena, &c->who, u.id, &with, c->now, e));
-    if (with.is_disabled.is_set && with.is_disabled.value)
+    bool is_shut_out = (with.is_disabled.is_set && with.is_disabled.value) ||
+                       (with.is_quarantined.is_set && with.is_quarantined.value);
+    if (is_shut_out)
         TRY(end_requests(c, u.id, e));
     return answer(c, u.id, e);
 }
