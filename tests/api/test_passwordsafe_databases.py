@@ -256,3 +256,19 @@ def test_who_may_on_databases_and_directories(people, boss):
         for method, path in writes:
             refused(reader.call(method, path, {}), 403, "4031")
             refused(nobody.call(method, path, {}), 403, "4031")
+
+
+def test_another_port_needs_system_management(people, boss):
+    """8.5: a functional account's password goes there."""
+    asset = make_asset(boss)
+    writer, both = people.person({AS: WRITE}), people.person({AS: WRITE, SM: WRITE})
+    new = {"PlatformID": 10, "InstanceName": "a"}
+    refused(writer.post(f"/Assets/{asset}/Databases", dict(new, Port=4444)), 403, "4031")
+    made = ok(writer.post(f"/Assets/{asset}/Databases", dict(new, Port=3306)), 201)
+    one = f"/Databases/{made['DatabaseID']}"
+    refused(writer.put(one, {"Port": 4444}), 403, "4031")
+    assert ok(boss.get(one)) == made
+    moved = ok(both.put(one, {"Port": 4444}))
+    assert moved["Port"] == 4444
+    assert ok(writer.put(one, dict(moved, Version="8")))["Version"] == "8"  # the port as it was
+    assert ok(writer.put(one, {"Port": 3306}))["Port"] == 3306

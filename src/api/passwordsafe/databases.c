@@ -94,6 +94,13 @@ static void take_body(struct database *d, const IN *in)
     take_text(&d->template, in->template);
 }
 
+/* A functional account signs in there: another port than the platform's is for those who manage systems (8.5). */
+static result may_have_port(const struct call *c, int64_t was, int64_t port, const struct platform *p, struct err *e)
+{
+    bool is_usual = port == was || port == 0 || !p || port == p->default_port.value;
+    return is_usual || rights_have(&c->who.rights, SYSTEM_MANAGEMENT, LEVEL_WRITE) ? SUCCESS : not_permitted(e);
+}
+
 static result database_new(struct call *c, struct err *e)
 {
     int64_t asset_id, id;
@@ -107,6 +114,7 @@ static result database_new(struct call *c, struct err *e)
     if (!in->platform_id.is_set)
         return FAIL(e, INVALID, "PlatformID: is required");
     take_body(&with, in);
+    TRY(may_have_port(c, 0, with.port, platform_by_id(with.platform_id), e));
     TRY(database_create(c->db, c->arena, &with, c->now, &id, e));
     return answer(c, id, e);
 }
@@ -136,6 +144,7 @@ static result database_edit(struct call *c, struct err *e)
     struct database d = before;
     TRY(call_body(c, &body, e));
     take_body(&d, body);
+    TRY(may_have_port(c, before.port, d.port, platform_by_id(d.platform_id), e));
     TRY(may_move(c, &before, &d, e));
     TRY(database_update(c->db, c->arena, &d, c->now, e));
     return answer(c, d.id, e);
