@@ -11,7 +11,7 @@ const enum rule_role isa_roles[] = {ROLE_ISA, ROLE_NONE};
 #define REQUEST_COLUMNS                                                                                                \
     "q.id, q.user_id, q.account_id, COALESCE(m.system_id, 0), q.min_approvers, q.duration_minutes, q.created_at, "     \
     "q.approved_at, q.ends_at, q.ended_at, q.kind, q.access_type, q.reason, q.status, COALESCE(s.name, ''), m.name, "  \
-    "u.name, q.rotate_on_checkin, q.was_released"
+    "u.name, q.rotate_on_checkin, q.was_released, m.domain_name"
 #define REQUEST_FROM                                                                                                   \
     " FROM requests q JOIN managed_accounts m ON m.id = q.account_id JOIN users u ON u.id = q.user_id"                 \
     " LEFT JOIN managed_systems s ON s.id = m.system_id"
@@ -36,7 +36,8 @@ static struct request request_of(const struct rows *r, size_t i)
                             .account_name = row_text(r, i, 15),
                             .user_name = row_text(r, i, 16),
                             .rotate_on_checkin = row_flag(r, i, 17),
-                            .was_released = row_flag(r, i, 18)};
+                            .was_released = row_flag(r, i, 18),
+                            .domain_name = row_text(r, i, 19)};
 }
 
 result request_get(struct db *db, struct arena *a, int64_t id, struct request *ret, struct err *e)

@@ -21,7 +21,7 @@ RESULT access_policy_needs_approval(struct db *db, struct arena *a, int64_t acco
 struct request {
     int64_t id, user_id, account_id, system_id, min_approvers, duration_minutes, created_at, approved_at, ends_at,
         ended_at;
-    struct str kind, access_type, reason, status, system_name, account_name, user_name;
+    struct str kind, access_type, reason, status, system_name, account_name, user_name, domain_name;
     bool rotate_on_checkin, was_released;
 };
 struct request_new {

@@ -50,6 +50,15 @@ def test_request_read_and_give_back(people, account):
     assert releases == [(True, client.name)] * 2
 
 
+def test_a_request_shows_the_domain_of_its_account(people):
+    body = {"EntityTypeID": 3, "HostName": "dc.corp.example", "IPAddress": "10.0.0.7", "PlatformID": 25, "ForestName": "f", "NetBiosName": "N"}
+    domain = ok(people.boss.post("/Workgroups/1/ManagedSystems", body), 201)["ManagedSystemID"]
+    account = people.account(domain, name="alice", SAMAccountName="alice", DomainName="corp.example")
+    client = people.holder(people.rule(account), REQUESTOR)
+    number = ask(client, account)
+    assert [(row["RequestID"], row["DomainName"]) for row in ok(client.get("/Requests"))] == [(number, "corp.example")]
+
+
 @pytest.mark.parametrize("raw,kind", [(None, None), (b"", "application/json"), (b"{}", "application/json"), (b"null", "application/json"), (b'{"Reason":"x"}', "application/json"),
                                       (b"Reason=done+now", "application/x-www-form-urlencoded"), (b"Reason=x", None), (b"{'Reason': 'x'}", None)])
 @pytest.mark.parametrize("path", ["/Requests/{}/Checkin", "/requests/{}/checkin/", "/Requests/Release/{}"])

@@ -16,7 +16,7 @@ static const struct field request_fields[] = {
     TEXT("SystemName", IS, is.system_name),
     ID("AccountID", IS, is.account_id),
     TEXT("AccountName", IS, is.account_name),
-    TEXT("DomainName", IS, no_text),
+    TEXT("DomainName", IS, is.domain_name, .null_when_empty = true),
     OPT_INT("AliasID", IS, no_number),
     OPT_INT("ApplicationID", IS, no_number),
     TIME("RequestReleaseDate", IS, is.created_at, .format = TIME_BARE),
