@@ -116,6 +116,12 @@ static result mend_times(struct db *db, struct arena *a, bool was_ahead, int64_t
                    "(sent_at > $1 OR leased_until > $2 OR put_off_since > $1 OR next_try_at > $3)",
                    P_INT(now), P_INT(now + MINUTES), P_INT(now + (wait > HOURS ? wait : HOURS))),
                e));
+    TRY(db_run(
+        db,
+        SQL("UPDATE requests SET ends_at = $1, ended_at = $1 WHERE is_settled = 0 AND ends_at > $1 AND status NOT "
+            "IN ('Active', 'Pending')",
+            P_INT(now)),
+        e));
     TRY(db_run(db, SQL("UPDATE login_budgets SET window_at = $1 WHERE window_at > $1", P_INT(now)), e));
     TRY(db_run(db, SQL("UPDATE managed_accounts SET owed_at = $1 WHERE owed_at > 0 AND owed_at > $1", P_INT(now)), e));
     if (was_ahead)

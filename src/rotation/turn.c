@@ -27,6 +27,15 @@ result turn_renamed(struct db *db, struct arena *a, const struct keyring *keys, 
     return link_turn_all(db, a, keys, account_id, account.current_version, false, now, e);
 }
 
+result turn_moved(struct db *db, int64_t system_id, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE managed_accounts SET state = CASE WHEN state = 'proved' THEN 'unverified' ELSE state END,"
+                      " proof = '' WHERE system_id = $1",
+                      P_INT(system_id)),
+                  e);
+}
+
 result turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
                         struct err *e)
 {

@@ -27,6 +27,8 @@ RESULT turn_mark_unverified(struct db *db, int64_t account_id, struct err *e);
  * CONFLICT: one of them cannot take it. */
 RESULT turn_renamed(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t now,
                     struct err *e);
+/* The system stands elsewhere now: nobody has proved anything there. */
+RESULT turn_moved(struct db *db, int64_t system_id, struct err *e);
 /* Do all links of the account verify, and would they take this version (0: none yet)? Asked before anything is sent. */
 RESULT turn_check_links(struct db *db, struct arena *a, const struct keyring *keys, int64_t account_id, int64_t number,
                         struct err *e);

@@ -160,6 +160,27 @@ def test_a_jump_of_the_clock_turns_nothing(tmp_path, shim, host, jump):
         server.close()
 
 
+@pytest.mark.parametrize("jump", JUMPS, ids=lambda s: f"{s // DAY_S:+d} days")
+def test_what_was_given_back_while_the_clock_was_wrong_turns_when_it_is_right(tmp_path, shim, host, jump):
+    server = ShiftedServer(str(tmp_path), shim)
+    try:
+        server.start()
+        ps = server.passwordsafe()
+        account = Managed(ps, host, "s2", ChangePasswordAfterAnyReleaseFlag=True)
+        host.set_password("s2", account.first)
+        server.jump(jump)
+        time.sleep(2)
+        ps = server.passwordsafe()
+        number = ok(ps.post("/Requests", {"SystemID": account.system_id, "AccountID": account.id, "DurationMinutes": 5}), 201)
+        assert ok(ps.get(f"/Credentials/{number}")) == account.first
+        assert ps.put(f"/Requests/{number}/Checkin", {}).status_code == 204
+        server.jump(0)
+        wait_for(lambda: ("release", "done") in jobs_of(server, account.id), timeout=30)
+        assert host.can_login("s2", rows_password(server, account)) and not host.can_login("s2", account.first)
+    finally:
+        server.close()
+
+
 def test_a_restart_makes_nobody_believe_a_jump(tmp_path, shim, host):
     """Stopped, and killed just after the jump: what was believed last is known to the next start on the same boot."""
     server = ShiftedServer(str(tmp_path), shim)

@@ -217,6 +217,38 @@ def test_the_name_stays_while_a_change_is_under_way(ps, slow_host, admin):
     assert ps.put(f"/ManagedAccounts/{account.id}", {"AccountName": "u6"}).status_code == 200
 
 
+def test_the_functional_account_stays_while_a_change_is_under_way(ps, slow_host, admin):
+    """Without auto-management it is dropped silently; the change needs it to be settled."""
+    system = take_on_host(ps, slow_host, Timeout=5)
+    account = Managed(ps, slow_host, "u5", system=system, auto=False)
+    slow_host.set_password("u5", account.first)
+    functional = ok(ps.get(f"/ManagedSystems/{system}"))["FunctionalAccountID"]
+    with slow(slow_host):
+        assert account.put({"Password": "Settled-by-it-1!"}).status_code == 409
+        answer = ps.put(f"/ManagedSystems/{system}", {"AutoManagementFlag": False})
+        assert answer.status_code == 409 and answer.text.startswith("This system has an unfinished job"), answer.text
+        assert ok(ps.get(f"/ManagedSystems/{system}"))["FunctionalAccountID"] == functional
+        assert ps.put(f"/ManagedSystems/{system}", {"Description": "x"}).status_code == 200
+    wait_for(lambda: is_settled(admin, account), timeout=90)
+    assert state_of(admin, account)["state"] == "proved" and account.password() == "Settled-by-it-1!"
+
+
+def test_what_was_proved_elsewhere_is_not_proved(ps, host, admin):
+    system = take_on_host(ps, host)
+    account = Managed(ps, host, "u7", system=system)
+    host.set_password("u7", account.first)
+    assert account.test() is True and state_of(admin, account)["state"] == "proved"
+    functional = ok(ps.get(f"/ManagedSystems/{system}"))["FunctionalAccountID"]
+    assert ps.put(f"/ManagedSystems/{system}", {"FunctionalAccountID": functional, "Timeout": 21, "Port": host.port}).status_code == 200
+    assert state_of(admin, account)["state"] == "proved", "it stands where it stood"
+    with CutProxy(host.port) as elsewhere:
+        assert ps.put(f"/ManagedSystems/{system}", {"Port": elsewhere.port}).status_code == 200
+        state = state_of(admin, account)
+        assert (state["state"], state["proof"]) == ("unverified", None) and account.password() == account.first
+        assert account.put({"Password": "At-the-new-place-1!"}).status_code == 204
+        assert state_of(admin, account)["state"] == "proved" and host.can_login("u7", "At-the-new-place-1!")
+
+
 def test_a_comparison_that_waits_goes_with_its_account(ps, host, admin, server):
     account = Managed(ps, host, "u6", system=take_on_host(ps, host, port=1), auto=False)
     audit_of(server, account)

@@ -3,6 +3,7 @@
 
 #include "api/passwordsafe/face.h"
 #include "rotation/change.h"
+#include "rotation/turn.h"
 
 static const struct field database_fields[] = {
     ID("AssetID", struct database, asset_id),
@@ -119,34 +120,41 @@ static result database_new(struct call *c, struct err *e)
     return answer(c, id, e);
 }
 
-/* What a change under way was sent to. */
-static result may_move(struct call *c, const struct database *before, const struct database *d, struct err *e)
+/* What a change under way was sent to. *ret_system_id 0: it stands where it stood, or is not managed. */
+static result find_moved(struct call *c, const struct database *before, const struct database *d,
+                         int64_t *ret_system_id, struct err *e)
 {
     struct managed_system s;
     struct err why = {0};
+    *ret_system_id = 0;
     if (before->port == d->port && before->is_default_instance == d->is_default_instance &&
         str_equal(before->instance_name, d->instance_name))
         return SUCCESS;
     result found = system_of_place(c->db, c->arena, d->place_id, &s, &why);
     if (found.code == NOT_FOUND)
         return SUCCESS;
-    if (is_ok(found))
-        return change_may_move_system(c->db, c->arena, s.id, e);
-    *e = why;
-    return found;
+    if (!is_ok(found)) {
+        *e = why;
+        return found;
+    }
+    *ret_system_id = s.id;
+    return change_may_move_system(c->db, c->arena, s.id, e);
 }
 
 static result database_edit(struct call *c, struct err *e)
 {
     struct database before;
     const void *body;
+    int64_t moved;
     TRY(database_of_param(c, &before, e));
     struct database d = before;
     TRY(call_body(c, &body, e));
     take_body(&d, body);
     TRY(may_have_port(c, before.port, d.port, platform_by_id(d.platform_id), e));
-    TRY(may_move(c, &before, &d, e));
+    TRY(find_moved(c, &before, &d, &moved, e));
     TRY(database_update(c->db, c->arena, &d, c->now, e));
+    if (moved)
+        TRY(turn_moved(c->db, moved, e));
     return answer(c, d.id, e);
 }
 

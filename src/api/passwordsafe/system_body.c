@@ -3,6 +3,7 @@
 
 #include "rotation/change.h"
 #include "rotation/link.h"
+#include "rotation/turn.h"
 
 #define IN struct system_body
 static const char *const frequencies[] = {"first", "last", "xdays", NULL};
@@ -140,15 +141,18 @@ static result refuse_what_stands_elsewhere(const struct managed_system *s, const
     return found.code == OK ? SUCCESS : FAIL(e, INVALID, "%s", found.text);
 }
 
-/* What a change under way was sent to, and what it was sent with. */
-static bool is_aimed_elsewhere(const struct managed_system *a, const struct managed_system *b)
+/* What a change under way was sent to. */
+static bool stands_elsewhere(const struct managed_system *a, const struct managed_system *b)
 {
     bool same_port = a->port.is_set == b->port.is_set && (!a->port.is_set || a->port.value == b->port.value);
-    bool same_functional = a->functional_account_id.is_set == b->functional_account_id.is_set &&
-                           a->functional_account_id.value == b->functional_account_id.value;
-    return !same_port || !same_functional || a->platform_id != b->platform_id ||
-           !str_equal(a->ip_address, b->ip_address) || !str_equal(a->dns_name, b->dns_name) ||
-           !str_equal(a->host_name, b->host_name);
+    return !same_port || a->platform_id != b->platform_id || !str_equal(a->ip_address, b->ip_address) ||
+           !str_equal(a->dns_name, b->dns_name) || !str_equal(a->host_name, b->host_name);
+}
+
+/* What it was sent with: none without auto-management (6.9). */
+static int64_t functional_of(const struct managed_system *s)
+{
+    return s->auto_management ? s->functional_account_id.value : 0;
 }
 
 result change_system(struct call *c, const struct managed_system *stored, const struct system_body *in, struct err *e)
@@ -156,12 +160,15 @@ result change_system(struct call *c, const struct managed_system *stored, const 
     struct managed_system s = *stored;
     TRY(refuse_what_stands_elsewhere(stored, in, e));
     take_system_body(&s, in);
-    if (is_aimed_elsewhere(stored, &s)) {
+    bool is_moved = stands_elsewhere(stored, &s), is_other = functional_of(stored) != functional_of(&s);
+    if (is_moved || is_other) {
         TRY(change_may_move_system(c->db, c->arena, s.id, e));
         TRY(change_may_use_functional(c->db, c->arena, s.functional_account_id, e));
     }
     TRY(system_update(c->db, c->arena, &s, e));
-    if (is_aimed_elsewhere(stored, &s))
+    if (is_moved)
+        TRY(turn_moved(c->db, s.id, e));
+    if (is_moved || is_other)
         TRY(link_push_anew(c->db, c->arena, s.id, c->now, e));
     return answer_system(c, s.id, e);
 }
