@@ -82,7 +82,7 @@ static result keep_in_step(struct db *db, struct attempt *t, int64_t now, struct
     TRY(account_get(db, t->arena, t->account.id, now, &m, e));
     if (!m.parent_account_id)
         return synced_proved(db, t->arena, t->config->keys, &t->job, now, e);
-    TRY(synced_is_equal(db, t->arena, t->config->keys, &m, now, &is_equal, e));
+    TRY(synced_is_equal(db, t->arena, t->config->keys, &m, &is_equal, e));
     return is_equal ? SUCCESS : synced_again(db, t->arena, t->config->keys, &m, "mismatch", now, &is_made, e);
 }
 

@@ -96,6 +96,8 @@ static result set_free(struct db *db, struct arena *a, const struct managed_acco
     if (!is_free) /* what was sent is settled like any other change, and given up like one */
         TRY(db_run(db, SQL("UPDATE jobs SET parent_version = 0 WHERE account_id = $1 AND is_open = 1", P_INT(m->id)),
                    e));
+    TRY(db_run(db, SQL("UPDATE jobs SET parent_version = 0 WHERE account_id = $1 AND state = 'drift'", P_INT(m->id)),
+               e)); /* set again, it is its own */
     TRY(db_run(db,
                SQL("UPDATE managed_accounts SET parent_account_id = 0, sync_wanted = 0, sync_made = 0, sync_since = 0, "
                    "next_change_at = $2 WHERE id = $1",
@@ -333,15 +335,15 @@ result synced_again(struct db *db, struct arena *a, const struct keyring *keys,
                     struct err *e)
 {
     struct job open;
-    struct managed_account parent;
+    int64_t proved;
     *ret_made = false;
     TRY(job_open_change(db, a, subscriber->id, &open, e));
-    TRY(account_get(db, a, subscriber->parent_account_id, now, &parent, e));
-    if (open.id || !parent.current_version)
+    TRY(version_last_proved(db, a, subscriber->parent_account_id, &proved, e));
+    if (open.id || !proved) /* what is only stored is not spread */
         return SUCCESS;
     struct following f = {.keys = keys,
-                          .parent_id = parent.id,
-                          .version = parent.current_version,
+                          .parent_id = subscriber->parent_account_id,
+                          .version = proved,
                           .now = now,
                           .trigger = str_of(trigger),
                           .is_again = true};
@@ -357,15 +359,15 @@ result synced_again(struct db *db, struct arena *a, const struct keyring *keys,
 }
 
 result synced_is_equal(struct db *db, struct arena *a, const struct keyring *keys,
-                       const struct managed_account *subscriber, int64_t now, bool *ret, struct err *e)
+                       const struct managed_account *subscriber, bool *ret, struct err *e)
 {
-    struct managed_account parent;
     struct login_secret own = {0}, parents = {0};
-    TRY(account_get(db, a, subscriber->parent_account_id, now, &parent, e));
+    int64_t proved;
+    TRY(version_last_proved(db, a, subscriber->parent_account_id, &proved, e));
     if (subscriber->current_version)
         TRY(version_open(db, a, keys, subscriber->id, subscriber->current_version, &own, e));
-    if (parent.current_version)
-        TRY(version_open(db, a, keys, parent.id, parent.current_version, &parents, e));
+    if (proved)
+        TRY(version_open(db, a, keys, subscriber->parent_account_id, proved, &parents, e));
     *ret = own.password && parents.password && secret_equal(own.password, parents.password);
     return SUCCESS;
 }

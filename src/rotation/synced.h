@@ -27,14 +27,15 @@ RESULT synced_tested(struct db *db, struct arena *a, const struct keyring *keys,
 /* A subscriber that was in the middle of something when its parent turned. On the clockwork. */
 RESULT synced_catch_up(struct db *db, struct arena *a, const struct keyring *keys, int64_t now, bool *ret_made,
                        struct err *e);
-/* The parent's password once more: the subscriber's system has another one. Nothing while a change is unfinished. */
+/* The parent's last proved password once more: the subscriber's system has another one. Nothing while a change is
+ * unfinished, nor when none was ever proved: what is only stored is not spread. */
 RESULT synced_again(struct db *db, struct arena *a, const struct keyring *keys,
                     const struct managed_account *subscriber, const char *trigger, int64_t now, bool *ret_made,
                     struct err *e);
 
-/* Has the subscriber the password that is its parent's now? */
+/* Has the subscriber its parent's last proved password? */
 RESULT synced_is_equal(struct db *db, struct arena *a, const struct keyring *keys,
-                       const struct managed_account *subscriber, int64_t now, bool *ret, struct err *e);
+                       const struct managed_account *subscriber, bool *ret, struct err *e);
 
 /* INVALID when the account is a subscriber: what a caller is told who wants to change it. */
 RESULT synced_refuse(const struct managed_account *account, struct err *e);

@@ -66,11 +66,15 @@ static result reopen(struct db *db, struct arena *a, const struct job *j, struct
 
 /* ---- set again ---- */
 
-static result check_functional(struct db *db, struct arena *a, const struct job *j, int64_t now, struct err *e)
+static result check_may_be_set(struct db *db, struct arena *a, const struct job *j, int64_t now, struct err *e)
 {
     struct managed_account account;
     struct managed_system system;
     TRY(account_get(db, a, j->account_id, now, &account, e));
+    bool is_parents = j->parent_version && j->parent_version == account.sync_wanted;
+    if (account.parent_account_id && !is_parents)
+        return FAIL(e, CONFLICT, "This account takes the password of account %" PRId64 " by now; change that one",
+                    account.parent_account_id);
     TRY(system_get(db, a, account.system_id, &system, e));
     if (account.use_own_credentials || !system.functional_account_id.is_set)
         return FAIL(e, CONFLICT, "There is no functional account that could set it again");
@@ -85,7 +89,7 @@ result told_set_again(struct db *db, struct arena *a, const struct job *j, int64
     if (is_asked && (j->is_open || str_equal(j->state, S("done"))))
         return j->is_open ? change_wait(db, a, j->account_id, ret_wait_us, e) : SUCCESS;
     TRY(check_told(db, a, j, e));
-    TRY(check_functional(db, a, j, now, e));
+    TRY(check_may_be_set(db, a, j, now, e));
     TRY(reopen(db, a, j, S(AGAIN), 0, now, e));
     return change_wait(db, a, j->account_id, ret_wait_us, e);
 }

@@ -101,6 +101,16 @@ def test_what_cannot_be_set_again(ps, strange, admin):
     assert account.password() == "Way-out-1!" and strange.has_password("u5", "Way-out-1!")
 
 
+def test_one_that_takes_anothers_password_by_now_is_not_set_again(ps, strange, admin):
+    account, parent = account_on(ps, strange), account_on(ps, strange, "u2")
+    job = into_drift(admin, account)
+    ok(ps.post(f"/ManagedAccounts/{parent.id}/SyncedAccounts/{account.id}"), 201)
+    assert f"takes the password of account {parent.id}" in ok(order(admin, job, "set-again"), 409)["message"]
+    assert account.password() == account.first and job_of(admin, account)["state"] == "drift"
+    ok(ps.delete(f"/ManagedAccounts/{parent.id}/SyncedAccounts/{account.id}"))
+    assert ok(order(admin, job, "set-again"))["state"] == "done"
+
+
 # -- adopt
 
 

@@ -88,14 +88,14 @@ def test_both_follow_their_parents_change(server, ps, admin, family, host, other
 
 
 def test_the_parents_schedule_turns_all_and_theirs_nothing(server, ps, admin, family, host):
-    set_due(server, family.near.id, 1)
-    time.sleep(4)
-    before = jobs_of(server, family.near.id)
+    assert family.near.show()["NextChangeDate"] is None, "theirs is nobody's business"
+    ok(ps.put(f"/ManagedAccounts/{family.near.id}", {"ChangeFrequencyType": "xdays", "ChangeFrequencyDays": 1, "ChangeTime": "00:00"}))
+    assert family.near.show()["NextChangeDate"] is None
     set_due(server, family.parent.id, 0)
     wait_for(lambda: jobs_of(server, family.parent.id) == [("schedule", "done")], timeout=30)
     wait_for(lambda: in_step(admin, family.near) and in_step(admin, family.far) and family.near.password() == family.parent.password() == family.far.password(), timeout=40)
-    assert [trigger for trigger, _ in before if trigger != "schedule"] == []
     assert host.can_login("u2", family.parent.password())
+    assert [trigger for trigger, _ in jobs_of(server, family.near.id)] == ["schedule"], "its parent's"
 
 
 def test_one_that_cannot_follow_is_shown_and_tried_again_and_undoes_nothing(server, ps, admin, family, host, other):
@@ -233,6 +233,19 @@ def test_what_is_only_stored_is_not_spread(server, ps, family):
     assert family.parent.put({"Password": "Nobody-has-this-1!", "UpdateSystem": False}).status_code == 204
     time.sleep(3)
     assert in_step(admin, family.near) and family.near.password() != "Nobody-has-this-1!"
+
+
+def test_what_is_only_stored_is_not_spread_by_a_mismatch_neither(server, ps, family, host):
+    admin = server.controlroom()
+    assert family.parent.put({"Password": "Proved-of-the-parent-1!"}).status_code == 204
+    wait_for(lambda: in_step(admin, family.near), timeout=40)
+    assert family.parent.put({"Password": "A-typing-error-1!", "UpdateSystem": False}).status_code == 204
+    ok(ps.put(f"/ManagedAccounts/{family.near.id}", {"CheckPasswordFlag": True, "ResetPasswordOnMismatchFlag": True}))
+    host.set_password("u2", "Somebody-else-3!")
+    set_test_due(server, family.near.id)
+    wait_for(lambda: ("mismatch", "done") in jobs_of(server, family.near.id), timeout=40)
+    assert family.near.password() == "Proved-of-the-parent-1!" and host.can_login("u2", "Proved-of-the-parent-1!")
+    assert family.parent.password() == "A-typing-error-1!"
 
 
 def test_what_a_test_has_proved_is_spread(server, ps, family, host, other):
