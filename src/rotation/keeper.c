@@ -45,12 +45,26 @@ static result may_read(struct db *db, struct arena *a, int64_t kept_by, bool can
     return SUCCESS;
 }
 
+/* Credentials move on the Control Room's face alone, whose sign-in carries no right to an account: whoever gave his
+ * password there is judged by what he holds on both, as on /api/v1 (keyturn-api 2.1). */
+static result rights_on_both(struct db *db, struct arena *a, const struct caller *who, struct caller *ret,
+                             struct err *e)
+{
+    *ret = *who;
+    if (who->password_at == 0 || who->carries_passwordsafe)
+        return SUCCESS;
+    ret->carries_passwordsafe = true;
+    return rights_of_user(db, a, who->user_id, true, true, &ret->rights, e);
+}
+
 static result may_move(struct db *db, struct arena *a, const struct caller *who, int64_t kept_by, struct err *e)
 {
     struct link_row row;
+    struct caller both;
     bool is_account_side;
     TRY(link_load(db, a, kept_by, &row, e));
-    TRY(link_account_side(db, a, who, row.link.account_id, &is_account_side, e));
+    TRY(rights_on_both(db, a, who, &both, e));
+    TRY(link_account_side(db, a, &both, row.link.account_id, &is_account_side, e));
     return is_account_side
                ? SUCCESS
                : FAIL(e, DENIED, "A linked credential moves only by somebody with the right to the account's password");

@@ -73,11 +73,33 @@ static result check_end(struct db *db, struct arena *a, const struct link *l, bo
 
 /* ---- becoming active ---- */
 
+/* Weeks may lie between the offer, the acceptance and this. */
+static result check_sides(struct db *db, struct arena *a, const struct link *l, struct err *e)
+{
+    struct caller offerer = {.user_id = l->offered_by, .carries_controlroom = true, .carries_passwordsafe = true};
+    bool is_enabled, is_side = false;
+    TRY(user_exists(db, a, l->offered_by, &is_enabled, e));
+    if (is_enabled) {
+        TRY(rights_of_user(db, a, l->offered_by, true, true, &offerer.rights, e));
+        TRY(link_account_side(db, a, &offerer, l->account_id, &is_side, e));
+    }
+    if (!is_side)
+        return FAIL(e, CONFLICT, "Whoever offered it has no right to the account's password any more; offer it anew");
+    if (l->user_id || l->far.system_id)
+        return SUCCESS;
+    struct link_end end;
+    TRY(value_link_end(db, a, l->attribute_id, &end, e));
+    if (end.credential.owner_id != l->accepted_by)
+        return FAIL(e, CONFLICT, "The credential has another owner than the one who accepted; offer it anew");
+    return SUCCESS;
+}
+
 static result activate(struct db *db, struct arena *a, const struct keyring *keys, struct link *l, bool replace,
                        int64_t now, struct err *e)
 {
     struct managed_account account;
     TRY(account_get(db, a, l->account_id, now, &account, e));
+    TRY(check_sides(db, a, l, e));
     TRY(check_end(db, a, l, replace, e));
     l->state = S("active");
     TRY(db_run(db, SQL("UPDATE links SET state = 'active' WHERE id = $1", P_INT(l->id)), e));
@@ -312,6 +334,7 @@ static result catch_up(struct db *db, struct arena *a, const struct keyring *key
     if (l->far.system_id)
         return l->far.behind_since ? follower_turn(db, l, now, e) : SUCCESS;
     TRY(account_get(db, a, l->account_id, now, &account, e));
+    TRY(check_end(db, a, l, false, e)); /* without its copy, nothing kept others away from there */
     return l->version == account.current_version ? SUCCESS : link_copy(db, a, keys, l, account.current_version, now, e);
 }
 

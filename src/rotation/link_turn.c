@@ -159,9 +159,14 @@ result link_verify(struct db *db, struct arena *a, const struct keyring *keys, c
     struct link_row row;
     struct managed_account account;
     struct secret *copy, *original;
-    bool is_named;
+    bool is_named, is_side;
     TRY(link_get(db, a, who, id, &row.link, e));
     TRY(link_load(db, a, id, &row, e));
+    TRY(link_account_side(db, a, who, row.link.account_id, &is_side, e));
+    if (!is_side)
+        TRY(link_far_side(db, a, who, &row.link, &is_side, e));
+    if (!is_side)
+        return FAIL(e, DENIED, "Only a side of the link compares its ends");
     if (!str_equal(row.link.state, S("active")))
         return FAIL(e, CONFLICT, "The link is not active, but %.*s", STR_ARG(row.link.state));
     if (row.link.far.system_id)

@@ -144,6 +144,15 @@ RESULT auto_login_delete(struct db *db, struct arena *a, const struct caller *wh
 
 /* ---- for the keeper ---- */
 
+RESULT auto_login_audience_grew(struct db *db, struct arena *a, int64_t user_id, struct str how, struct err *e)
+{
+    struct rows present;
+    TRY(kept_by_of(db, a, user_id, &present, e));
+    if (present.n == 0 || row_int(&present, 0, 0) == 0)
+        return SUCCESS;
+    return vault_keeper()->audience_grew(db, a, row_int(&present, 0, 0), how, e);
+}
+
 RESULT auto_login_may_keep(struct db *db, struct arena *a, int64_t user_id, int64_t kept_by, struct str login_name,
                            const struct secret *password, struct err *e)
 {

@@ -23,6 +23,9 @@ RESULT auto_login_delete(struct db *db, struct arena *a, const struct caller *wh
 RESULT auto_login_open(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id,
                        struct auto_login *ret, struct secret **ret_password, struct err *e);
 
+/* A device, or whatever else reads it, is the user's by now: told to the keeper of what is kept. */
+RESULT auto_login_audience_grew(struct db *db, struct arena *a, int64_t user_id, struct str how, struct err *e);
+
 /* For the keeper only. */
 RESULT auto_login_keep(struct db *db, struct arena *a, const struct keyring *keys, int64_t user_id, int64_t kept_by,
                        struct str login_name, const struct secret *password, int64_t now, struct err *e);

@@ -54,14 +54,18 @@ static RESULT note_new_reader(struct db *db, struct arena *a, int64_t locker_id,
     return audience_grew_all(db, a, kept_by, how, e);
 }
 
+/* Its own lockers; and where it lets its members read what is masked, those that they consume by other roles, too. */
 RESULT locker_role_grew(struct db *db, struct arena *a, int64_t role_number, struct str how, struct err *e)
 {
     struct rows r;
     TRY(db_query(
         db, a,
         SQL("SELECT c.locker_id FROM locker_consumers c JOIN roles r ON r.id = c.role_id WHERE r.face = $1 AND "
-            "r.number = $2 ORDER BY c.locker_id",
-            P_INT(FACE_CONTROLROOM), P_INT(role_number)),
+            "r.number = $2 UNION SELECT c.locker_id FROM roles r JOIN role_rights h ON h.role_id = r.id AND h.right_id "
+            "= "
+            "$3 JOIN role_members m ON m.role_id = r.id JOIN role_members o ON o.user_id = m.user_id JOIN "
+            "locker_consumers c ON c.role_id = o.role_id WHERE r.face = $1 AND r.number = $2 ORDER BY 1",
+            P_INT(FACE_CONTROLROOM), P_INT(role_number), P_INT(READ_MASKED)),
         &r, e));
     for (size_t i = 0; i < r.n; i++)
         TRY(note_new_reader(db, a, row_int(&r, i, 0), how, e));

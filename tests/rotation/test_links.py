@@ -117,6 +117,66 @@ def test_who_may_read_from_now_on_is_on_record(world, admin, server):
     ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
 
 
+def test_a_second_role_that_reads_what_is_masked_is_on_record(world, admin, server):
+    """Who consumes the locker by one role, and is let read by another that consumes nothing."""
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    rows = "SELECT COUNT(*) FROM audit_rows WHERE what = 'link.audience' AND object_id = ?"
+    readers = ok(admin.post("/v2/usermanagement/roles", {"name": "Readers of what is masked"}), 201)
+    path = f"/v2/usermanagement/roles/{readers['id']}"
+    reads = [{"action": "readmasked", "resourceType": "credentialattributevalue"}]
+    before = rows_of(server, rows, (made["id"],))[0][0]
+    ok(admin.put(path, {"name": readers["name"], "principals": [{"id": world.plain.id}]}))
+    assert rows_of(server, rows, (made["id"],))[0][0] == before and read(world, world.plain) == ""
+    ok(admin.put(path, {"name": readers["name"], "permissions": reads}))
+    assert rows_of(server, rows, (made["id"],))[0][0] == before + 1 and read(world, world.plain) == world.account.password()
+    assert admin.delete(path).status_code in (200, 204)
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
+def test_a_linked_credential_moves_by_who_has_the_right_to_the_password(world, admin, server):
+    """Rule 5, judged by what he holds on both faces: credentials move on the Control Room's alone."""
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    place = f"/v2/credentialvault/lockers/{world.locker['id']}/credentials/{world.credential['id']}"
+    refused = ok(world.owner.delete(place), 403)
+    assert "right to the account's password" in refused["message"] and read(world, world.robot) == world.account.password()
+    assert admin.delete(place).status_code in (200, 204)
+    assert world.robot.get(world.values).status_code == 404
+    ok(world.owner.put(place), 403)
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+    ok(world.owner.put(place))
+
+
+def test_an_offer_ends_with_the_right_of_who_made_it(world, admin, ps, server):
+    """Between the offer and the acceptance."""
+    people = People(server)
+    group = people.group({"Password Safe Account Management": 3})
+    user = people.user(password="Offers-1!", groups=[group])
+    rule = ok(ps.post("/QuickRules", {"AccountIDs": [world.account.id], "Title": "Of the offerer"}), 201)["SmartRuleID"]
+    people.give_role(group, rule, [4])
+    made = link(world, server.controlroom(user["UserName"], "Offers-1!"))
+    people.leave(user["UserID"], group)
+    answer = world.owner.own("POST", f"/links/{made['id']}/accept", {})
+    assert answer.status_code == 409 and "no right to the account's password any more" in answer.json()["message"]
+    assert read(world, world.robot) is None
+    people.join(user["UserID"], group)
+    assert ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))["state"] == "active"
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
+def test_only_a_side_compares(world, admin, ps, server):
+    """Account Management to read sees the link; its ends are not opened for him."""
+    people = People(server)
+    made = link(world, admin)
+    ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
+    user = people.user(password="Looks-on-1!", groups=[people.group({"Password Safe Account Management": 1})])
+    onlooker = server.controlroom(user["UserName"], "Looks-on-1!")
+    ok(onlooker.own("GET", f"/links/{made['id']}"))
+    ok(onlooker.own("POST", f"/links/{made['id']}/verify", {}), 403)
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
+
+
 def test_store_only_turns_the_links_too(world, admin):
     made = link(world, admin)
     ok(world.owner.own("POST", f"/links/{made['id']}/accept", {}))
@@ -169,6 +229,23 @@ def test_an_auto_login_follows_and_reaches_the_users_own_device_only(world, admi
     assert admin.call("POST", "/api/v1/devices/self/login", {"userId": world.owner.id}, headers=key).status_code == 403
     ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
     assert admin.call("POST", "/api/v1/devices/self/login", {}, headers=key).status_code == 404
+
+
+def test_a_device_that_becomes_his_is_on_record(world, admin, server):
+    """keyturn-api 3.2: whoever holds the device's key reads the account's password from then on."""
+    made = link(world, admin, end={"userId": world.robot.id})
+    rows = "SELECT COUNT(*) FROM audit_rows WHERE what = 'link.audience' AND object_id = ?"
+    before = rows_of(server, rows, (made["id"],))[0][0]
+    device = ok(admin.own("POST", "/devices", {"hostName": "audience", "nickname": "", "defaultUserId": world.robot.id}), 201)
+    assert rows_of(server, rows, (made["id"],))[0][0] == before + 1
+    ok(admin.own("PUT", f"/devices/{device['id']}", {"hostName": "audience", "nickname": "x", "defaultUserId": world.robot.id}))
+    assert rows_of(server, rows, (made["id"],))[0][0] == before + 1, "it was his"
+    other = ok(admin.own("POST", "/devices", {"hostName": "audience2", "nickname": ""}), 201)
+    ok(admin.post("/v1/devices/runasusers/default", {"userId": world.robot.id, "deviceId": str(other["id"])}))
+    assert rows_of(server, rows, (made["id"],))[0][0] == before + 2
+    for one in (device, other):
+        ok(admin.own("DELETE", f"/devices/{one['id']}"), 204)
+    ok(admin.own("DELETE", f"/links/{made['id']}"), 204)
 
 
 def test_who_approved_that_nobody_reads_it_has_approved_no_more(server, admin):

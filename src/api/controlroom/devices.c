@@ -1,7 +1,9 @@
 /* api/controlroom/devices.c: devices and the users that robots run as (controlroom-api 7.4). */
 #include "api/controlroom/face.h"
+#include "base/text.h"
 #include "identity/device.h"
 #include "identity/user.h"
+#include "vault/auto_login.h"
 
 struct default_user {
     int64_t id;
@@ -39,8 +41,10 @@ static const struct field device_fields[] = {
 static struct device_view view_of(struct call *c, const struct device *d)
 {
     struct default_user *user = arena_new_of(c->arena, struct default_user);
-    *user = (struct default_user){d->default_user_id, d->default_user_name};
-    return (struct device_view){.device = *d,
+    *user = (struct default_user){d->default_user_id, text_key(c->arena, d->default_user_name)};
+    struct device shown = *d;
+    shown.default_user_name = user->username;
+    return (struct device_view){.device = shown,
                                 .type = S("BOT_RUNNER"),
                                 .status = d->last_seen ? S("CONNECTED") : S("DISCONNECTED"),
                                 .pool_name = S(""),
@@ -98,7 +102,7 @@ static result run_as_search(struct call *c, struct err *e)
     TRY(user_list(c->db, c->arena, &l, &counts, &found, &n, e));
     struct run_as_user *views = arena_array(c->arena, struct run_as_user, n);
     for (size_t i = 0; i < n; i++)
-        views[i] = (struct run_as_user){.id = found[i].id, .username = found[i].name};
+        views[i] = (struct run_as_user){.id = found[i].id, .username = text_key(c->arena, found[i].name)};
     reply_page(c, &l, &counts, run_as_fields, views, sizeof *views, n);
     return SUCCESS;
 }
@@ -132,8 +136,11 @@ static result default_set(struct call *c, struct err *e)
     call_object(c, "device", d.id, d.host_name);
     if (!may_set(&c->who, &d, in->user_id))
         return FAIL(e, DENIED, "Only AAE_Admin gives a device to somebody else, or takes it from its default user");
+    bool is_new = d.default_user_id != in->user_id;
     d.default_user_id = in->user_id;
     TRY(device_update(c->db, c->arena, &d, c->who.user_id, c->now, e));
+    if (is_new)
+        TRY(auto_login_audience_grew(c->db, c->arena, in->user_id, S("a device became his"), e));
     TRY(device_get(c->db, c->arena, in->device_id, &d, e));
     struct device_view v = view_of(c, &d);
     reply_object(c, device_fields, &v);

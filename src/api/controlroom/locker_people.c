@@ -1,5 +1,6 @@
 /* api/controlroom/locker_people.c: members, consumers and credentials of lockers (controlroom-api 5.3). */
 #include "api/controlroom/face.h"
+#include "base/text.h"
 #include "vault/locker.h"
 
 enum { CONSUMERS_MAX = 100 };
@@ -33,9 +34,9 @@ static const struct field member_fields[] = {
     FIELD_END,
 };
 
-static struct member member_of(const struct locker_member *m)
+static struct member member_of(struct arena *a, const struct locker_member *m)
 {
-    return (struct member){m->user_id, m->user_name, {.at = (void *)&m->permission, .n = 1}};
+    return (struct member){m->user_id, text_key(a, m->user_name), {.at = (void *)&m->permission, .n = 1}};
 }
 
 static result members_show(struct call *c, struct err *e)
@@ -47,7 +48,7 @@ static result members_show(struct call *c, struct err *e)
     TRY(locker_members(c->db, c->arena, &c->who, id, &found, &n, e));
     struct member *members = arena_array(c->arena, struct member, n);
     for (size_t i = 0; i < n; i++)
-        members[i] = member_of(&found[i]);
+        members[i] = member_of(c->arena, &found[i]);
     reply_list(c, member_fields, members, sizeof *members, n);
     return SUCCESS;
 }
@@ -90,7 +91,7 @@ static result member_set(struct call *c, struct err *e)
     TRY(one_word(&((const struct member_body *)body)->permissions, &word, e));
     TRY(locker_set_member(c->db, c->arena, &c->who, id, user_id, word, c->now, &now, e));
     call_detail(c, arena_printf(c->arena, "user %" PRId64 ": %.*s", user_id, STR_ARG(word)));
-    struct member member = member_of(&now);
+    struct member member = member_of(c->arena, &now);
     reply_object(c, member_fields, &member);
     return SUCCESS;
 }

@@ -118,6 +118,7 @@ static result device_new(struct call *c, struct err *e)
     TRY(call_body(c, &body, e));
     TRY(device_create(c->db, c->arena, body, c->who.user_id, c->now, &id, &key, e));
     TRY(find(c, id, &v, e));
+    TRY(auto_login_audience_grew(c->db, c->arena, v.device.default_user_id, S("a device became his"), e));
     v.key = key;
     reply_revealing(c, made_fields, &v);
     return SUCCESS;
@@ -131,8 +132,11 @@ static result device_edit(struct call *c, struct err *e)
     TRY(call_body(c, &body, e));
     struct device with = *(const struct device *)body;
     with.id = v.device.id;
+    int64_t former = v.device.default_user_id;
     TRY(device_update(c->db, c->arena, &with, c->who.user_id, c->now, e));
     TRY(find(c, with.id, &v, e));
+    if (v.device.default_user_id != former)
+        TRY(auto_login_audience_grew(c->db, c->arena, v.device.default_user_id, S("a device became his"), e));
     reply_object(c, device_fields, &v);
     return SUCCESS;
 }
