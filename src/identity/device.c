@@ -18,7 +18,7 @@ const struct column device_columns[] = {
     {"id", COLUMN_ID, "d.id"},
     {"hostName", COLUMN_TEXT, "d.host_name_key"},
     {"nickname", COLUMN_TEXT, "d.nickname_key"},
-    {"userId", COLUMN_ID, "COALESCE(d.default_user_id, 0)"},
+    {"userId", COLUMN_ID, "d.default_user_id", .may_be_null = true},
     {"userName", COLUMN_TEXT, "COALESCE(u.name_key, '')"},
     {"status", COLUMN_TEXT, "CASE WHEN d.last_seen = 0 THEN 'disconnected' ELSE 'connected' END"},
     {"type", COLUMN_TEXT, "CASE WHEN d.id = 0 THEN '' ELSE 'bot_runner' END"},

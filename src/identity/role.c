@@ -128,16 +128,32 @@ RESULT role_by_name(struct db *db, struct arena *a, enum face face, struct str n
     return one_role(db, a, &rows, face, ret, e);
 }
 
+/* One built-in role answers to several names (controlroom-api 3.4). As deep as filters may be. */
+static struct filter with_lookup_keys(struct arena *a, enum face face, struct filter f)
+{
+    struct filter *operands = arena_array(a, struct filter, f.n);
+    for (size_t i = 0; i < f.n; i++)
+        operands[i] = with_lookup_keys(a, face, f.operands[i]);
+    f.operands = operands;
+    bool is_whole_name =
+        f.column && str_equal(str_of(f.column->name), S("name")) && (f.op == FILTER_EQ || f.op == FILTER_NE);
+    if (is_whole_name && f.text.n)
+        f.text = role_name_lookup_key(a, face, f.text);
+    return f;
+}
+
 RESULT role_list(struct db *db, struct arena *a, enum face face, const struct listing *l, struct counts *ret_counts,
                  struct role **ret, size_t *ret_n, struct err *e)
 {
     struct builder from;
     struct counts counts;
     struct rows rows;
+    struct listing by_key = *l;
+    by_key.where = with_lookup_keys(a, face, l->where);
     builder_init(&from, a);
     builder_add(&from, "FROM roles r WHERE r.face =");
     builder_param(&from, P_INT(face));
-    TRY(filter_run(db, a, ROLE_COLUMNS, &from, l, "r.id", &counts, &rows, e));
+    TRY(filter_run(db, a, ROLE_COLUMNS, &from, &by_key, "r.id", &counts, &rows, e));
     TRY(roles_of_rows(db, a, &rows, ret, ret_n, e));
     *ret_counts = counts;
     return SUCCESS;

@@ -237,6 +237,15 @@ RESULT user_delete(struct db *db, struct arena *a, const struct caller *who, int
         &rows, e));
     if (rows.n > 0)
         return FAIL(e, CONFLICT, "The user has an open request");
+    TRY(db_query(db, a,
+                 SQL("SELECT l.name FROM locker_members m JOIN lockers l ON l.id = m.locker_id WHERE m.user_id = $1"
+                     " AND m.permission = 'own' AND NOT EXISTS (SELECT 1 FROM locker_members o JOIN users u"
+                     " ON u.id = o.user_id AND u.is_deleted = 0 WHERE o.locker_id = m.locker_id"
+                     " AND o.permission = 'own' AND o.user_id <> $1) ORDER BY l.id LIMIT 1",
+                     P_INT(id)),
+                 &rows, e));
+    if (rows.n > 0)
+        return FAIL(e, CONFLICT, "The user is the last owner of locker %.*s", STR_ARG(row_text(&rows, 0, 0)));
     TRY(user_end_sessions(db, id, now, e));
     TRY(drop_parts(db, id, e));
     return db_run(db,

@@ -152,6 +152,10 @@ def test_filters(people):
     assert ok(priya.post(V + "/credentials/list", {"page": {"offset": 1000000}}))["list"] == []
     assert priya.post(V + "/credentials/list", {"page": {"offset": -1}}).status_code == 400
     assert priya.post(V + "/credentials/list", {"sort": [{"field": "nope"}]}).status_code == 400
+    assert priya.post(V + "/credentials/list", {"sort": [{"field": "name", "direction": "up"}]}).status_code == 400
+    ascending = [c["name"] for c in ok(priya.post(V + "/credentials/list", {"sort": [{"field": "name"}]}))["list"]]
+    for skipped in ({"field": "", "direction": ""}, {"direction": ""}, {}):
+        assert [c["name"] for c in ok(priya.post(V + "/credentials/list", {"sort": [skipped, {"field": "name", "direction": ""}]}))["list"]] == ascending
 
 
 # 7, 8, 9
@@ -287,6 +291,53 @@ def test_locker_rules(people):
     assert priya.post(path + "/consumers", {"id": 9999}).status_code == 404
     assert ok(priya.get(path + "/credentials"))["list"][0]["id"] == made["id"]
     assert ok(priya.delete(path)) == {} and ok(priya.get(f"{V}/credentials/{made['id']}"))["lockerId"] == ""
+
+
+def test_what_a_lockers_update_leaves_out_stays(people):
+    priya = people.clients["priya"]
+    locker = ok(priya.post(V + "/lockers", {"name": "Described", "description": "keep me"}), 201)
+    path = f"{V}/lockers/{locker['id']}"
+    ok(priya.put(path, {"name": "Described anew"}))
+    assert [ok(priya.get(path))[key] for key in ("name", "description")] == ["Described anew", "keep me"]
+    ok(priya.put(path, {"name": "Described anew", "description": ""}))
+    assert ok(priya.get(path))["description"] == ""
+
+
+def test_the_last_owner_of_a_locker_cannot_be_deleted(people, admin):
+    client = people.user("lockerowner", 2)
+    locker = ok(client.post(V + "/lockers", {"name": "Of one owner"}), 201)
+    path = f"/v2/usermanagement/users/{client.id}"
+    refused = admin.delete(path)
+    assert refused.status_code == 409 and "last owner of locker Of one owner" in refused.json()["message"]
+    ok(client.put(f"{V}/lockers/{locker['id']}/members/{people.clients['omar'].id}", {"permissions": ["own"]}))
+    ok(admin.delete(path))
+    assert [int(m["userId"]) for m in ok(people.clients["omar"].get(f"{V}/lockers/{locker['id']}/members"))["list"]] == [people.clients["omar"].id]
+
+
+def test_names_of_users_are_lower_case_everywhere(people, admin):
+    """1.6: clients compare so."""
+    client = people.user("MiXed", 2)
+    locker = ok(client.post(V + "/lockers", {"name": "Of mixed"}), 201)
+    assert ok(client.get(f"{V}/lockers/{locker['id']}/members"))["list"][0]["userName"] == "mixed"
+    assert "mixed" in [u["username"] for u in ok(admin.post("/v1/devices/runasusers/list"))["list"]]
+    device = ok(admin.own("POST", "/devices", {"hostName": "Mixed", "nickname": "", "defaultUserId": client.id}), 201)
+    free = ok(admin.own("POST", "/devices", {"hostName": "Free", "nickname": ""}), 201)
+    found = ok(admin.post("/v2/devices/list", {"filter": {"operator": "eq", "field": "userId", "value": client.id}}))["list"]
+    assert [(d["userName"], d["defaultUsers"][0]["username"]) for d in found] == [("mixed", "mixed")]
+    # 8.1: a value that is missing is null or empty.
+    for operator, wanted in (("eq", free), ("ne", device)):
+        assert [d["id"] for d in ok(admin.post("/v2/devices/list", {"filter": {"operator": operator, "field": "userId", "value": ""}}))["list"]] == [str(wanted["id"])]
+    for one in (device, free):
+        ok(admin.own("DELETE", f"/devices/{one['id']}"), 204)
+
+
+def test_the_names_that_a_built_in_role_answers_to(admin):
+    """3: on input, in filters, too."""
+    def found(operator, name):
+        return [r["name"] for r in ok(admin.post("/v2/usermanagement/roles/list", {"filter": {"operator": operator, "field": "name", "value": name}}))["list"]]
+    for name in ("AAE_Locker", "aae_locker_admin", "AAE_Locker Admin"):
+        assert found("eq", name) == ["AAE_Locker Admin"] and "AAE_Locker Admin" not in found("ne", name)
+    assert found("substring", "AAE_Locker_") == []
 
 
 # 12

@@ -21,10 +21,9 @@ const struct body list_body =
 struct sort_entry {
     struct str field, direction;
 };
-static const char *const directions[] = {"asc", "desc", NULL};
 static const struct field sort_fields[] = {
     TEXT("field", struct sort_entry, field),
-    TEXT("direction", struct sort_entry, direction, .words = directions),
+    TEXT("direction", struct sort_entry, direction, .doc = "asc (none: this) or desc"),
     FIELD_END,
 };
 
@@ -41,10 +40,13 @@ static result read_sort_entry(struct call *c, const struct column *columns, stru
     TRY(fields_decode(sort_fields, j, &entry, e));
     if (is_placeholder(entry.field))
         return SUCCESS;
+    bool is_descending = str_equal_fold(entry.direction, S("desc"));
+    if (entry.direction.n && !is_descending && !str_equal_fold(entry.direction, S("asc")))
+        return FAIL(e, INVALID, "sort: direction must be asc or desc");
     if (l->sort_count == SORTS_MAX)
         return FAIL(e, INVALID, "sort: more than %d fields", SORTS_MAX);
     struct sort *sort = &l->sorts[l->sort_count++];
-    sort->is_descending = str_equal(entry.direction, S("desc"));
+    sort->is_descending = is_descending;
     return column_find(c, columns, "sort", entry.field, &sort->column, e);
 }
 

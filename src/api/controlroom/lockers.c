@@ -9,7 +9,7 @@ struct locker_body {
 static const struct field body_fields[] = {
     TEXT("name", struct locker_body, name, .required = true, .max = 50, .check = check_plain_name,
          .doc = "Unique, ignoring case", .example = "Finance"),
-    TEXT("description", struct locker_body, description, .max = 255, .or_text = "", .example = "Month end"),
+    TEXT("description", struct locker_body, description, .max = 255, .example = "Month end"),
     OPT_INT("version", struct locker_body, version, .takes_text = true,
             .doc = "The version read; another one now is 409"),
     FIELD_END,
