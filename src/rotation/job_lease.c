@@ -40,9 +40,9 @@ static result run_moving(struct db *db, const struct job *j, struct sql sql, str
     return must_have_moved(changed, j, e);
 }
 
-/* Lanes to one domain, however many of its controllers are systems here. */
+/* Lanes to the accounts of one DomainName, however many controllers of that domain are systems here. */
 enum { PER_DOMAIN = 2, ON_SYSTEM_COLUMN = JOB_COLUMN_COUNT, ON_DOMAIN_COLUMN };
-/* Pushes to one server go one after the other: two that sign in as it falls silent would spend the functional account's
+/* Pushes to one system go one after the other: two that sign in as it falls silent would spend the functional account's
  * whole budget at once, and all followers would wait for half an hour. */
 /* A handful, so that each job in the queue is compared with these and not with the queue. */
 #define WITH_LEASED                                                                                                    \
