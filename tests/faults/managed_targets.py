@@ -39,6 +39,8 @@ NUMBERS = itertools.count(1)
 
 
 class Target:
+    functional = None  # the account that jobs sign in with, where this target tells how often it failed
+
     def doors(self):
         return [(("127.0.0.1", 0), ("127.0.0.1", self.port))]
 
@@ -47,7 +49,7 @@ class Target:
 
 
 class Ssh(Target, ssh_host.SshHost):
-    passwords = ssh_host.PASSWORDS
+    passwords, functional = ssh_host.PASSWORDS, "func"
 
     def __init__(self, folder):
         super().__init__(folder, faillock_deny=LOCKS_AT)

@@ -301,17 +301,23 @@ class Run:
         self.store = lane.database(self.database, of=database) if database else None
         for name in stage.accounts:
             self.host.set_password(name, FIRST)
+        for name in filter(None, (*stage.accounts, self.host.functional)):
             self.host.forget_failures(name)
         self.dialled, self.dialled_system = self.host, self.system
         if stage.follower:
             self.dialled, self.dialled_system = lane.target(stage.follower), self.number["system"]
             self.dialled.give(stage.account, FIRST)
-        self.failed_before = self.failed_logins()
-        self.servers, self.answer, self.budget = [], None, stage.budget
+        self.failed_before, self.functional_before = self.failed_logins(), self.failed_of_functional()
+        self.servers, self.answer, self.budget, self.may_skip_dates = [], None, stage.budget, False
+        self.current_before = self.current_version()
         lane.current = self
 
     def failed_logins(self):
         return sum(self.host.failed_logins(name) for name in self.stage.accounts)
+
+    def failed_of_functional(self):
+        """Of the account that every job signs in with; where it is what is changed, it is counted with the others."""
+        return self.host.failed_logins(self.host.functional) if self.host.functional else 0
 
     def start(self, environment=None, store=None, name="a"):
         environment = self.lane.with_ready_key(environment or {}, 1 + len(self.servers))
@@ -362,6 +368,10 @@ class Run:
     def open_changes(self):
         rows = self.sql("SELECT COUNT(*) FROM jobs WHERE is_open = 1")
         return None if rows is None else int(rows[0][0])
+
+    def current_version(self):
+        rows = self.sql(f"SELECT current_version FROM managed_accounts WHERE id = {self.account}")
+        return None if not rows else int(rows[0][0])
 
     def last_job(self):
         rows = self.sql("SELECT COALESCE(MAX(id), 0) FROM jobs")
@@ -416,18 +426,35 @@ class Run:
         except AssertionError:
             jobs = [{key: job.get(key) for key in ("kind", "state", "reason", "attempt", "nextTry")} for job in ok(admin.own("GET", "/jobs?state=open"))["items"]]
             findings.append(("unresolved", f"{what}: not settled within {SETTLED_S} s: {jobs}; the server's log: {self.server.log_text()[-2000:]}"))
+        if self._is_owed() and not self._has_turned():
+            findings.append(("lost", f"{what}: the change that was accepted, or due, was never made; the caller was told {self.answer}"))
         state = ok(admin.own("GET", f"/managed-accounts/{self.account}/state"))
         findings += (live or self._find_lost)(what, state, admin)
         wasted = self.failed_logins() - self.failed_before
         if wasted > self.budget:
             findings.append(("locked", f"{what}: {wasted} failed logins, and {self.budget} are allowed"))
-        if any(self.host.is_locked(name) for name in self.stage.accounts):
+        signs_in = [self.host.functional] if self.host.functional else []
+        if any(self.host.is_locked(name) for name in (*self.stage.accounts, *signs_in)):
             findings.append(("locked", f"{what}: the target has locked an account"))
+        if self.failed_of_functional() > self.functional_before:
+            findings.append(("locked", f"{what}: {self.failed_of_functional() - self.functional_before} failed logins of the functional account"))
         self.server.stop(expect=None)
         report = self.server.audit_is_intact()
         if report.returncode != 0:
             findings.append(("lost", f"{what}: the audit is not intact: {report.stdout} {report.stderr}"))
         return findings
+
+    def _is_owed(self):
+        """A queued change, a release that was given back, a date that has come: whoever was told so waits for nothing else."""
+        return self.answer == 1204 or (self.stage.due and not self.may_skip_dates)
+
+    def _has_turned(self):
+        """What the server starts by itself begins within seconds."""
+        try:
+            wait_for(lambda: self.current_version() not in (None, self.current_before) and self.open_changes() == 0, timeout=SETTLED_S)
+        except AssertionError:
+            return False
+        return True
 
     def _find_lost(self, what, state, admin):
         findings, current = [], self.password()
