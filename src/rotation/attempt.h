@@ -128,7 +128,6 @@ RESULT settle_drift(struct attempt *t, const char *why, struct err *e);
 RESULT settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e); /* stays RESOLVING, next try at */
 /* The same candidate was sent once more and refused, so nothing of it is known yet: stays RESOLVING under this code;
  * only when the old one is live after that is it refused. */
-#define REFUSED_AGAIN "refused_again"
 RESULT settle_refused_again(struct attempt *t, const char *why, int64_t at, struct err *e);
 RESULT settle_plain(struct attempt *t, bool success, const char *code, struct str reason,
                     struct err *e); /* tests, checks */

@@ -139,9 +139,12 @@ result job_count_open(struct db *db, const char *kind, int64_t *ret, struct err 
 result job_steps(struct db *db, struct arena *a, int64_t id, struct job_step **ret, size_t *ret_n, struct err *e)
 {
     struct rows r;
-    TRY(db_query(db, a,
-                 SQL("SELECT at, step, is_ok, text FROM job_steps WHERE job_id = $1 ORDER BY id LIMIT 1000", P_INT(id)),
-                 &r, e));
+    TRY(db_query(
+        db, a,
+        SQL("SELECT at, step, is_ok, text FROM (SELECT id, at, step, is_ok, text FROM job_steps WHERE job_id = $1 "
+            "ORDER BY id DESC LIMIT 1000) s ORDER BY id",
+            P_INT(id)),
+        &r, e));
     *ret = arena_array(a, struct job_step, r.n);
     for (size_t i = 0; i < r.n; i++)
         (*ret)[i] = (struct job_step){.at = row_int(&r, i, 0),

@@ -16,6 +16,8 @@ struct job {
     int64_t turns_functional; /* the functional account whose own password it changes (own.h); 0: none */
     int64_t parent_version;   /* of a synced account: its parent's, whose password it brings (synced.h); 0: none */
 };
+/* A reason_code that stays until the candidate is sent once more: it was, and was refused. */
+#define REFUSED_AGAIN "refused_again"
 /* Which epoch of the store it is from: one that was wound back gives ids out again. */
 #define JOB_EPOCHS INT64_C(1048576)
 static inline int64_t job_store_epoch(const struct job *j)

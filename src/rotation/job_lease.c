@@ -132,10 +132,13 @@ result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t 
 {
     TRY(run_moving(
         db, j,
-        SQL("UPDATE jobs SET state = 'applying', sent_at = $3, fence = $4, attempt = attempt + 1, epoch = epoch + 1 "
-            "WHERE id = $1 AND epoch = $2 AND is_open = 1",
+        SQL("UPDATE jobs SET state = 'applying', sent_at = $3, fence = $4, attempt = attempt + 1, epoch = epoch + 1, "
+            "reason_code = CASE WHEN reason_code = '" REFUSED_AGAIN
+            "' THEN '' ELSE reason_code END WHERE id = $1 AND epoch = $2 AND is_open = 1",
             P_INT(j->id), P_INT(j->epoch), P_INT(now), P_TEXT(fence)),
         e));
+    if (str_equal(j->reason_code, S(REFUSED_AGAIN)))
+        j->reason_code = S("");
     j->epoch++;
     j->attempt++;
     j->sent_at = now;
@@ -151,15 +154,17 @@ result job_set_resolving(struct db *db, const struct job *j, struct err *e)
     return whole_child_moved(db, j->parent_id, clock_now(), e);
 }
 
+/* That it was refused when it was sent again stays known until it is sent once more, whatever the tries in between. */
 result job_try_later(struct db *db, const struct job *j, int64_t at, const char *reason_code, struct str reason,
                      struct err *e)
 {
+    bool stays = str_equal(j->reason_code, S(REFUSED_AGAIN));
     return run_moving(
         db, j,
         SQL("UPDATE jobs SET next_try_at = $3, leased_until = 0, reason_code = $4, reason = $5, put_off_since = $6 "
             "WHERE id = $1 AND epoch = $2 AND is_open = 1",
-            P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(str_of(reason_code)), P_TEXT(reason),
-            P_INT(j->put_off_since)),
+            P_INT(j->id), P_INT(j->epoch), P_INT(at), P_TEXT(stays ? j->reason_code : str_of(reason_code)),
+            P_TEXT(stays ? j->reason : reason), P_INT(j->put_off_since)),
         e);
 }
 

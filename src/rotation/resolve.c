@@ -1,5 +1,6 @@
 /* rotation/resolve.c: the only recovery path. The outcome of a change is unknown: find out what is live; roll forward
  * with the same candidate, so that every repetition and every late arrival is harmless (I3). */
+#include "crypto/random.h"
 #include "rotation/attempt.h"
 
 enum { FORMER_MAX = 7, UNUSABLE_TRIES = 4 };
@@ -12,10 +13,12 @@ static int64_t fence_ends(const struct attempt *t)
     return t->job.sent_at + seconds * SECONDS;
 }
 
+/* A quarter of the time since it was sent, from 4 s to half a minute, and not all of them at once. */
 static int64_t next_try(const struct attempt *t)
 {
-    int64_t wait = t->job.attempt < 5 ? (2 << t->job.attempt) : 30;
-    return clock_now() + (wait > 30 ? 30 : wait) * SECONDS;
+    int64_t now = clock_now(), wait = (now - t->job.sent_at) / 4;
+    wait = wait < 4 * SECONDS ? 4 * SECONDS : wait > 30 * SECONDS ? 30 * SECONDS : wait;
+    return now + wait - (int64_t)random_below((uint32_t)(wait / 8));
 }
 
 /* A budget that is spent is not asked for every few seconds. */
@@ -76,7 +79,7 @@ static result is_former_live(struct attempt *t, enum seen *ret, struct err *e)
     result r = load_former(&f, e);
     db_snapshot_end(t->db);
     TRY(r);
-    *ret = SEEN_NOT;
+    *ret = f.n ? SEEN_NOT : SEEN_CANNOT_TELL; /* of an account that had a key alone */
     for (size_t i = 0; i < f.n && *ret == SEEN_NOT; i++)
         TRY(probe_compare(t, f.passwords[i], ret, e));
     return SUCCESS;

@@ -199,6 +199,18 @@ result settle_drift(struct attempt *t, const char *why, struct err *e)
     return writer_do(t->config->writer, write_ending, &x, e);
 }
 
+/* The same as the last time is no step: a host may be away for weeks. */
+static result is_told_already(struct db *db, const struct ending *x, bool *ret, struct err *e)
+{
+    struct rows r;
+    TRY(db_query(
+        db, x->t->arena,
+        SQL("SELECT step, text FROM job_steps WHERE job_id = $1 ORDER BY id DESC LIMIT 1", P_INT(x->t->job.id)), &r,
+        e));
+    *ret = r.n && str_equal(row_text(&r, 0, 0), S("resolving")) && str_equal(row_text(&r, 0, 1), x->reason);
+    return SUCCESS;
+}
+
 /* The first look after that time is the one that tells: those before were too early, and a later one finds its step. */
 static result find_long_unknown(struct db *db, struct ending *x, int64_t now, struct err *e)
 {
@@ -219,11 +231,15 @@ static result write_unknown(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
     int64_t now = clock_now();
+    bool is_told;
     audit_act_as_server(db);
     TRY(find_long_unknown(db, x, now, e));
     TRY(job_set_resolving(db, &x->t->job, e));
     TRY(job_try_later(db, &x->t->job, x->at, x->code, x->reason, e));
     TRY(note_verifying(db, x->t, e));
+    TRY(is_told_already(db, x, &is_told, e));
+    if (is_told && !x->is_news)
+        return SUCCESS;
     return job_note(db, x->t->arena, &x->t->job, "resolving", false, x->reason, now, e);
 }
 

@@ -18,6 +18,7 @@ cat >/usr/sbin/chpasswd <<'PROGRAM'
 input=$(cat)
 if [ -z "$input" ]; then exec /usr/sbin/chpasswd.real "$@" </dev/null; fi
 if [ -e /etc/slow ]; then exec sleep 30; fi
+if [ -e /etc/refuses ]; then echo "chpasswd: cannot lock /etc/passwd; try again later." >&2; exit 1; fi
 printf '%s\n' "$input" | /usr/sbin/chpasswd.real "$@"
 PROGRAM
 chmod 755 /usr/sbin/chpasswd
@@ -293,7 +294,7 @@ def test_a_locked_account_is_no_drift(ps, admin, server, tmp_path):
             assert not host.can_login("u1", "Before-lock-1!") and put.result().status_code == 409
         wait_for(lambda: "budget" in job_of(admin, account)["reason"] or is_settled(admin, account), timeout=40)
         steps = ok(admin.own("GET", f"/jobs/{job_of(admin, account)['id']}"))["steps"]
-        assert sum("is locked, so that no login tells" in step["text"] for step in steps) == 2, steps
+        assert sum("is locked, so that no login tells" in step["text"] for step in steps) == 1, "said once"
         assert job_of(admin, account)["state"] == "resolving" and state_of(admin, account)["state"] == "unknown"
         host.run(["/usr/sbin/faillock", "--user", "u1", "--reset"])
         with Store(server) as db:
@@ -301,6 +302,66 @@ def test_a_locked_account_is_no_drift(ps, admin, server, tmp_path):
         ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
         wait_for(lambda: is_settled(admin, account), timeout=60)
         assert job_of(admin, account)["state"] == "done" and host.can_login("u1", "After-lock-2!")
+
+
+def test_what_was_refused_when_it_was_sent_again_ends_refused(ps, admin, server, tmp_path):
+    """By logins, which a budget may stop in between: that it was refused is not forgotten meanwhile, and nothing is sent for ever."""
+    from ssh_host import SshHost
+    with SshHost(tmp_path / "refusing", setup=SLOW) as host, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host, Timeout=5), auto=False)
+        host.set_password("u1", account.first)
+        assert account.put({"Password": "Before-it-1!"}).status_code == 204
+        with slow(host):
+            put = pool.submit(account.put, {"Password": "Not-taken-2!"})
+            wait_for(lambda: job_of(admin, account)["state"] == "applying")
+            wait_for(lambda: "sleep 30" in host.run("ps -eo args").stdout)
+        host.run("sed -i /getent/d /etc/sudoers.d/func; touch /etc/refuses")
+        assert put.result().status_code == 409
+        number = job_of(admin, account)["id"]
+
+        def reason():
+            return rows_of(server, "SELECT reason_code, attempt FROM jobs WHERE id = ?", (number,))[0]
+        wait_for(lambda: reason() == ("refused_again", 2), timeout=60)
+
+        def steps():
+            return [step["text"] for step in ok(admin.own("GET", f"/jobs/{number}"))["steps"]]
+        with Store(server) as db:  # as if somebody had mistyped it meanwhile: no login is left
+            db.execute("UPDATE login_budgets SET failures = 2 WHERE account_id = ?", (account.id,))
+        admin.own("POST", f"/jobs/{number}/retry")
+        wait_for(lambda: any("failed logins" in text or "budget" in text for text in steps()), timeout=40)
+        assert reason() == ("refused_again", 2) and "cannot lock" in job_of(admin, account)["reason"]
+        with Store(server) as db:
+            db.execute("DELETE FROM login_budgets WHERE account_id = ?", (account.id,))
+        ok(admin.own("POST", f"/jobs/{number}/retry"))
+        wait_for(lambda: is_settled(admin, account), timeout=60)
+        assert job_of(admin, account)["state"] == "refused" and reason()[1] == 2, "it was sent twice, and not again"
+        assert account.password() == "Before-it-1!" and host.can_login("u1", "Before-it-1!")
+
+
+def test_a_host_that_is_away_for_long_is_asked_less_often_and_noted_once(ps, slow_host, admin, server):
+    system = take_on_host(ps, slow_host, Timeout=5)
+    account = Managed(ps, slow_host, "u7", system=system, auto=False)
+    slow_host.set_password("u7", account.first)
+    with slow(slow_host):
+        assert account.put({"Password": "On-its-way-2!"}).status_code == 409
+    number = job_of(admin, account)["id"]
+    with Store(server) as db:  # as if it had been away for a minute
+        db.execute("UPDATE managed_systems SET port = 1 WHERE id = ?", (system,))
+        db.execute("UPDATE jobs SET sent_at = sent_at - 60000000 WHERE id = ?", (number,))
+
+    def pause_s():
+        due, leased = rows_of(server, "SELECT next_try_at, leased_until FROM jobs WHERE id = ?", (number,))[0]
+        return 0 if leased else due / 1e6 - time.time()
+    for _ in range(3):
+        admin.own("POST", f"/jobs/{number}/retry")
+        wait_for(lambda: 8 < pause_s() < 31, timeout=40)
+    texts = [step["text"] for step in ok(admin.own("GET", f"/jobs/{number}"))["steps"] if step["step"] == "resolving"]
+    assert texts.count("connection refused") == 1 and texts[-1] == "connection refused", texts
+    with Store(server) as db:
+        db.execute("UPDATE managed_systems SET port = ? WHERE id = ?", (slow_host.port, system))
+    admin.own("POST", f"/jobs/{number}/retry")
+    wait_for(lambda: is_settled(admin, account), timeout=60)
+    assert state_of(admin, account)["state"] == "proved" and account.password() == "On-its-way-2!"
 
 
 def test_a_change_goes_to_no_host_that_the_system_was_moved_away_from(ps, host, admin):
