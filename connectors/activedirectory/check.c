@@ -63,20 +63,17 @@ static struct str functional_name(const struct directory *directory, struct str 
     return is_whole ? account : account_bind_name(directory, account, a);
 }
 
-static RESULT sign_in(struct domain *d, struct directory *directory, struct arena *a, struct err *e)
+static RESULT sign_in(struct domain *d, struct directory *directory, struct arena *a, struct answer *answer,
+                      struct err *e)
 {
     enum login_word word = LOGIN_DENIED;
     struct str name = functional_name(directory, d->functional.account, a);
     result done = directory_bind(directory, name, d->functional.password, a, &word, e);
-    if (!is_ok(done) && done.code == REFUSED) {
-        e->code = UNREACHABLE;
-        e->word = "functional_denied";
-        return (result){UNREACHABLE};
-    }
+    if (done.code == REFUSED)
+        return check_denied(answer, "refused", e);
     TRY(done);
     if (word != LOGIN_ACCEPTED)
-        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
-                       login_word_text(word));
+        return check_denied_by_word(answer, login_word_text(word), e);
     return SUCCESS;
 }
 
@@ -122,7 +119,7 @@ static RESULT look_first(void *state, const void *request, struct arena *a, stru
     TRY(directory_open(&d->target, d->target.arena, &directory, answer, e));
     if (!d->has_functional)
         return SUCCESS;
-    TRY(sign_in(d, &directory, a, e));
+    TRY(sign_in(d, &directory, a, answer, e));
     d->session = directory;
     d->target.session_key = answer->host_key;
     directory = (struct directory){0};

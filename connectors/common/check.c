@@ -25,6 +25,20 @@ result check_look(const struct check_way *way, const struct target *t, bool is_k
     return way->look_first(state, request, a, answer, found, e);
 }
 
+result check_denied(struct answer *answer, const char *word, struct err *e)
+{
+    answer->denied_as = word;
+    e->code = UNREACHABLE;
+    e->word = "functional_denied";
+    return (result){UNREACHABLE};
+}
+
+result check_denied_by_word(struct answer *answer, const char *word, struct err *e)
+{
+    err_set(e, UNREACHABLE, NULL, "the functional account cannot sign in: %s", word);
+    return check_denied(answer, word, e);
+}
+
 void findings_write(const struct findings *found, struct json_writer *w)
 {
     bool has_token = found->fence_token.n > 0;

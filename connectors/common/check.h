@@ -28,4 +28,9 @@ struct check_way {
 /* is_kept: this very target and sign-in were checked before, and the session is still there. */
 RESULT check_look(const struct check_way *way, const struct target *t, bool is_kept, void *state, const void *request,
                   struct arena *a, struct answer *answer, struct findings *found, struct err *e);
+/* The functional account was not let in, for what the text of *e says. `word`: what a login of it would have answered,
+ * or "refused" where that would have proved nothing. */
+RESULT check_denied(struct answer *answer, const char *word, struct err *e);
+/* The same, with a text of the word. */
+RESULT check_denied_by_word(struct answer *answer, const char *word, struct err *e);
 void findings_write(const struct findings *found, struct json_writer *w);

@@ -148,13 +148,18 @@ static void begin_answer(struct serving *s, struct json_writer *w, int64_t id, b
     json_write_bool(w, is_good);
 }
 
-static void write_failure(struct serving *s, struct json_writer *w, int64_t id, const struct err *e, struct arena *a)
+static void write_failure(struct serving *s, struct json_writer *w, int64_t id, const struct answer *answer,
+                          const struct err *e, struct arena *a)
 {
     begin_answer(s, w, id, false);
     json_key(w, S("code"));
     json_write_str(w, str_of(e->word ? e->word : "unsent"));
     json_key(w, S("text"));
     json_write_str(w, censor_text(s->censor, a, str_of(e->text)));
+    if (answer->denied_as) {
+        json_key(w, S("result"));
+        json_write_str(w, str_of(answer->denied_as));
+    }
     if (guess_is_open()) {
         json_key(w, S("guessed"));
         json_write_bool(w, true);
@@ -183,7 +188,7 @@ static bool answer_line(struct serving *s, struct str line, struct arena *a)
     if (is_ok(done) && s->output.has_failed)
         done = FAIL_AS(&e, INTERNAL, "unsent", "the answer is too long");
     if (!is_ok(done))
-        write_failure(s, &w, envelope.id, &e, a);
+        write_failure(s, &w, envelope.id, &answer, &e, a);
     if (str_is_set(answer.host_key.sha256)) {
         json_key(&w, S("host_key"));
         fields_encode(host_key_fields, &answer.host_key, &w, a, NULL);

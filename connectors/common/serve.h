@@ -11,6 +11,7 @@ struct host_key {
 struct answer {
     struct json_writer *writer; /* members of a good answer; dropped when the operation fails */
     struct host_key host_key;   /* when set: in a good and in a failed answer */
+    const char *denied_as;      /* when set: `result` of a failed one (common/check.h) */
 };
 
 /* One row per operation; the table ends with a row without a name. `size` is that of the request's struct, which starts

@@ -67,15 +67,14 @@ static RESULT sign_in(struct far *f, struct line_to *l, struct arena *a, struct 
     bool is_api_key = session_is_api_key(f->functional_secret);
     result r =
         session_sign_in(f, l, f->functional_account, f->functional_secret, is_api_key, a, answer, &word, &token, e);
-    if (r.code == REFUSED) {
-        e->code = UNREACHABLE;
-        e->word = "functional_denied";
-        return (result){UNREACHABLE};
-    }
+    if (r.code == REFUSED)
+        return check_denied(answer, "refused", e);
     TRY(r);
-    if (word == SIGN_IN_DENIED)
-        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the Control Room does not know this user with this %s",
-                       is_api_key ? "API key (a secret of 40 such characters is sent as one)" : "password");
+    if (word == SIGN_IN_DENIED) {
+        err_set(e, UNREACHABLE, NULL, "the Control Room does not know this user with this %s",
+                is_api_key ? "API key (a secret of 40 such characters is sent as one)" : "password");
+        return check_denied(answer, "denied", e);
+    }
     f->token = secret_copy(f->target.arena, token);
     return SUCCESS;
 }

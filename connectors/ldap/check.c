@@ -102,14 +102,8 @@ static RESULT remember(struct directory *d, const struct check_request *r, bool 
     return SUCCESS;
 }
 
-static result as_functional_denied(struct err *e)
-{
-    e->word = "functional_denied";
-    e->code = UNREACHABLE;
-    return (result){UNREACHABLE};
-}
-
-static RESULT functional_dn(const struct directory *d, LDAP *ld, struct arena *a, const char **ret, struct err *e)
+static RESULT functional_dn(const struct directory *d, LDAP *ld, struct arena *a, const char **ret,
+                            struct answer *answer, struct err *e)
 {
     if (is_dn(d->functional_account)) {
         *ret = arena_cstr(a, d->functional_account);
@@ -118,8 +112,8 @@ static RESULT functional_dn(const struct directory *d, LDAP *ld, struct arena *a
     result found = search_account(ld, d->functional_account, a, ret, e);
     if (is_ok(found) || strcmp(e->word, "unreachable") == 0)
         return found;
-    return FAIL_AS(e, UNREACHABLE, "functional_denied",
-                   "the functional account cannot be found by its uid without signing in: give its DN");
+    err_set(e, UNREACHABLE, NULL, "the functional account cannot be found by its uid without signing in: give its DN");
+    return check_denied(answer, "refused", e);
 }
 
 static RESULT sign_in(struct directory *d, struct arena *a, struct answer *answer, struct err *e)
@@ -131,13 +125,12 @@ static RESULT sign_in(struct directory *d, struct arena *a, struct answer *answe
     AUTOFREE(ldap) ld = opened;
     if (!d->has_functional)
         return SUCCESS;
-    TRY(functional_dn(d, ld, a, &dn, e));
+    TRY(functional_dn(d, ld, a, &dn, answer, e));
     result bound = session_bind(ld, dn, d->functional_password, a, &word, e);
     if (!is_ok(bound))
-        return bound.code == REFUSED ? as_functional_denied(e) : bound;
+        return bound.code == REFUSED ? check_denied(answer, "refused", e) : bound;
     if (word != LOGIN_ACCEPTED)
-        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
-                       login_word_text(word));
+        return check_denied_by_word(answer, login_word_text(word), e);
     d->session = TAKE(ld);
     d->target.session_key = (struct host_key){arena_str(d->target.arena, answer->host_key.type),
                                               arena_str(d->target.arena, answer->host_key.sha256)};

@@ -61,13 +61,6 @@ static RESULT remember(struct server *s, const struct check_request *r, bool *re
     return SUCCESS;
 }
 
-static result as_denied(struct err *e)
-{
-    e->code = UNREACHABLE;
-    e->word = "functional_denied";
-    return (result){UNREACHABLE};
-}
-
 /* A line of SHOW GRANTS: "GRANT what, what ON *.* TO …". Lines of roles that are in force are among them. */
 static bool grants_altering(struct str line)
 {
@@ -98,18 +91,17 @@ static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, 
     enum login_word word = LOGIN_DENIED;
     result done = session_open(s, s->functional_user, s->functional_password, a, answer, &s->session, &word, e);
     if (done.code == REFUSED)
-        return as_denied(e);
+        return check_denied(answer, "refused", e);
     TRY(done);
     if (word != LOGIN_ACCEPTED)
-        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
-                       login_word_text(word));
+        return check_denied_by_word(answer, login_word_text(word), e);
     s->target.session_key = s->seen;
     done = look_at_session(s, a, e);
     if (is_ok(done))
         return SUCCESS;
     bool must_change = mysql_errno(s->session) == ER_MUST_CHANGE_PASSWORD;
     server_forget_session(s);
-    return must_change ? as_denied(e) : done;
+    return must_change ? check_denied(answer, login_word_text(LOGIN_MUST_CHANGE), e) : done;
 }
 
 static RESULT look_at_account(struct server *s, struct str name, struct arena *a, struct findings *found, struct err *e)

@@ -80,15 +80,13 @@ static RESULT sign_in(struct server *s, struct arena *a, struct answer *answer, 
                       struct err *e)
 {
     result opened = session_open(s, &s->functional, a, answer, outcome, e);
-    if (opened.code == REFUSED) {
-        e->code = UNREACHABLE;
-        e->word = "functional_denied";
-        return (result){UNREACHABLE};
-    }
+    if (opened.code == REFUSED)
+        return check_denied(answer, "refused", e);
     TRY(opened);
-    if (!outcome->session)
-        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %.*s",
-                       STR_ARG(outcome->why));
+    if (!outcome->session) {
+        err_set(e, UNREACHABLE, NULL, "the functional account cannot sign in: %.*s", STR_ARG(outcome->why));
+        return check_denied(answer, login_word_text(outcome->word), e);
+    }
     AUTOFREE(pg_conn) c = outcome->session;
     struct str token = STR_ABSENT;
     TRY(session_prepare(c, a, &token, e));

@@ -95,7 +95,7 @@ static RESULT remember(struct host *h, const struct check_request *r, bool *ret_
     return SUCCESS;
 }
 
-static RESULT sign_in(struct host *h, struct arena *a, struct err *e)
+static RESULT sign_in(struct host *h, struct arena *a, struct answer *answer, struct err *e)
 {
     AUTOFREE(ssh_session_struct) s = NULL;
     enum login_word word = LOGIN_DENIED;
@@ -103,16 +103,10 @@ static RESULT sign_in(struct host *h, struct arena *a, struct err *e)
     TRY(session_open(h, h->functional.account, a, &opened, e));
     s = opened;
     result done = session_login(s, &h->functional, false, a, &word, e);
-    if (!is_ok(done) && done.code == UNREACHABLE)
-        return done;
-    if (!is_ok(done)) {
-        e->word = "functional_denied";
-        e->code = UNREACHABLE;
-        return (result){UNREACHABLE};
-    }
+    if (!is_ok(done))
+        return done.code == UNREACHABLE ? done : check_denied(answer, "refused", e);
     if (word != LOGIN_ACCEPTED)
-        return FAIL_AS(e, UNREACHABLE, "functional_denied", "the functional account cannot sign in: %s",
-                       login_word_text(word));
+        return check_denied_by_word(answer, login_word_text(word), e);
     h->session = TAKE(s);
     h->target.session_key = h->seen;
     return SUCCESS;
@@ -158,7 +152,7 @@ static RESULT look_first(void *state, const void *request, struct arena *a, stru
     struct host *h = state;
     const struct check_request *r = request;
     AUTOFREE(ssh_session_struct) unused = NULL;
-    result opened = h->has_functional ? sign_in(h, a, e) : session_open(h, S("nobody"), a, &unused, e);
+    result opened = h->has_functional ? sign_in(h, a, answer, e) : session_open(h, S("nobody"), a, &unused, e);
     answer->host_key = h->seen;
     TRY(opened);
     return h->session && r->account.n > 0 ? look_at_account(h, r, a, found, e) : SUCCESS;

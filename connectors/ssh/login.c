@@ -195,8 +195,18 @@ static enum login_word look_for_must_change(ssh_session s)
     return is_forced ? LOGIN_MUST_CHANGE : LOGIN_ACCEPTED;
 }
 
-/* An expired account is not refused: sshd accepts the right secret and hangs up without a word. A wrong one is refused.
- */
+/* An expired account is not refused: sshd accepts the right secret, says so in a banner and hangs up. A host that goes
+ * down hangs up as well. */
+static bool says_expired(ssh_session s)
+{
+    __attribute__((cleanup(dialog_free))) struct dialog d = {0};
+    buf_init(&d.text, DIALOG_TEXT_MAX + 64);
+    char *banner = ssh_get_issue_banner(s);
+    dialog_add(&d, str_of(banner ? banner : ""));
+    ssh_string_free_char(banner);
+    return refusal_word(&d) == LOGIN_EXPIRED;
+}
+
 static RESULT login_by_method(ssh_session s, const struct step *step, enum login_word *ret, struct err *e)
 {
     int rc = authenticate(s, step);
@@ -208,7 +218,7 @@ static RESULT login_by_method(ssh_session s, const struct step *step, enum login
         *ret = look_for_must_change(s);
     else if (rc == SSH_AUTH_DENIED || is_refused_for_good(s))
         *ret = LOGIN_DENIED;
-    else if (!watchdog_has_expired() && !ssh_is_connected(s) && !has_said(s, S("SSH_MSG_DISCONNECT")))
+    else if (!watchdog_has_expired() && !ssh_is_connected(s) && says_expired(s))
         *ret = LOGIN_EXPIRED;
     else
         return lost(e);

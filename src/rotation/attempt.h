@@ -39,9 +39,9 @@ struct attempt {
     struct secret *own_present; /* then: its password as it was loaded */
     bool is_guessing;           /* its password may be the wrong one, so a failed login is spent before */
     struct str waits_for;       /* why it is to be tried again, with OWN_WAITS */
-    bool has_spent, is_refunded, was_both_denied; /* of the last own_connect */
-    struct login_secret current, candidate;       /* opened from the store: what is sent is what was read back */
-    struct str candidate_public;                  /* of the candidate's key */
+    bool has_spent, is_refunded, was_denied, was_both_denied; /* of the last own_connect */
+    struct login_secret current, candidate; /* opened from the store: what is sent is what was read back */
+    struct str candidate_public;            /* of the candidate's key */
     struct candidate_wish wish;
     bool has_password_part, has_key_part;
     bool key_is_ours; /* of the candidate: it was not there before we sent it */

@@ -52,7 +52,7 @@ static result connect(struct attempt *t, const struct candidates *c, struct err 
 /* When what could not be looked at is looked at again. */
 static int64_t next_look(const struct attempt *t, const struct err *why)
 {
-    bool has_another = t->candidate.password && attempt_has_word(why, "functional_denied") && !own_is_lost(t);
+    bool has_another = t->was_denied && !own_is_lost(t);
     int64_t wait = has_another ? 1 * SECONDS : attempt_has_word(why, "budget") ? 5 * MINUTES : 30 * SECONDS;
     return clock_now() + wait;
 }

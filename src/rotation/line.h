@@ -36,6 +36,7 @@ struct functional_login {
 
 struct check_result {
     struct host_key host_key; /* also filled when the call fails for a host key */
+    bool denies_password; /* when it fails: the functional account's is wrong, not just of no use (locked, expired) */
     bool can_change, can_compare, can_install_keys, has_fence;
     struct str scheme;      /* "$y$", "$6$" */
     int64_t fence_s;        /* with has_fence: the change is over by itself after so many seconds */

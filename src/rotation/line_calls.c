@@ -81,6 +81,13 @@ static void write_functional(struct line *l, struct json_writer *w, const struct
     json_object_end(w);
 }
 
+/* A connector that does not know the field knows of no other reason. */
+static bool denies_password(const struct line_reply *r)
+{
+    bool is_wrong = r->result.n == 0 || str_equal(r->result, S("denied"));
+    return str_equal(r->code, S("functional_denied")) && is_wrong;
+}
+
 RESULT line_check(struct line *l, const struct line_setup *setup, struct target_account account, const char *part,
                   struct arena *a, struct check_result *ret, struct err *e)
 {
@@ -102,6 +109,7 @@ RESULT line_check(struct line *l, const struct line_setup *setup, struct target_
     result done = line_exchange(l, &w, LINE_ASKS, seconds, a, &reply, e);
     if (reply.host_key)
         ret->host_key = *reply.host_key;
+    ret->denies_password = denies_password(&reply);
     TRY(done);
     line_set_setup(l, setup_keep(setup));
     *ret = (struct check_result){

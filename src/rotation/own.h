@@ -44,7 +44,8 @@ RESULT own_waited(struct attempt *t, result came_to, struct err *e);
 
 enum own_guess { OWN_AS_KNOWN, OWN_NEW, OWN_OLD };
 /* attempt_connect with the candidate, or the password in use so far. Spends from the functional account's budget first:
- * at most one failed login a call. UNREACHABLE "functional_denied": the next call tries the other one. */
+ * at most one failed login a call. UNREACHABLE "functional_denied": not let in; where t->was_denied says that it is the
+ * wrong one, the next call tries the other one. */
 RESULT own_connect(struct attempt *t, enum own_guess guess, struct err *e);
 /* Whether both have been denied, one after the other, and that means drift: nothing that is under way may still make
  * one of them the live one. */

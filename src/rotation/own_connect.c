@@ -26,22 +26,26 @@ static result write_contact(struct db *db, void *argument, struct err *e)
                   e);
 }
 
-/* By a key, the password is asked for where sudo wants it. */
+/* That this password is wrong: of an account that is locked or expired it may be the right one. By a key, it is asked
+ * for where sudo wants it. */
 static bool is_denied(const struct attempt *t, result connected, const struct err *why)
 {
+    bool is_by_key = t->functional.secret.private_key != NULL;
     if (!is_ok(connected))
-        return attempt_has_word(why, "functional_denied");
-    return t->functional.secret.private_key && t->has_password_part && !t->check.can_change;
+        return !is_by_key && attempt_has_word(why, "functional_denied") && t->check.denies_password;
+    return is_by_key && t->has_password_part && !t->check.can_change;
 }
 
-/* A connector that died, or was never answered, may have been denied: what was spent for it stays spent. */
+/* A connector that died, or was never answered, may have been denied, and who is locked may be so for longer: what was
+ * spent for it stays spent. */
 static result note_contact(struct attempt *t, bool is_new, result connected, const struct err *why, struct err *e)
 {
-    bool was_denied = is_denied(t, connected, why);
-    bool was_asked = t->line && (line_is_broken(t->line) || line_has_guessed(t->line));
-    t->is_refunded = t->has_spent && !was_denied && (is_ok(connected) || !was_asked);
-    t->was_both_denied = was_denied && str_equal(t->job.signs_in, is_new ? S(OLD_DENIED) : S(NEW_DENIED));
-    if (was_denied)
+    bool was_asked = attempt_has_word(why, "functional_denied") ||
+                     (t->line && (line_is_broken(t->line) || line_has_guessed(t->line)));
+    t->was_denied = is_denied(t, connected, why);
+    t->is_refunded = t->has_spent && !t->was_denied && (is_ok(connected) || !was_asked);
+    t->was_both_denied = t->was_denied && str_equal(t->job.signs_in, is_new ? S(OLD_DENIED) : S(NEW_DENIED));
+    if (t->was_denied)
         t->job.signs_in = is_new ? S(NEW_DENIED) : S(OLD_DENIED);
     else if (is_ok(connected))
         t->job.signs_in = is_new ? S(NEW_LET_IN) : S(OLD_LET_IN);
@@ -54,7 +58,7 @@ result own_connect(struct attempt *t, enum own_guess guess, struct err *e)
     bool is_new = starts_with_new(t, guess);
     t->functional.secret.password = is_new ? t->candidate.password : t->own_present;
     t->is_guessing = true;
-    t->has_spent = false;
+    t->has_spent = t->was_denied = t->was_both_denied = false;
     result connected = attempt_connect(t, &why);
     t->is_guessing = false;
     if (is_ok(connected) || t->has_spent)
@@ -63,7 +67,7 @@ result own_connect(struct attempt *t, enum own_guess guess, struct err *e)
         *e = why;
         return connected;
     }
-    if (is_denied(t, connected, &why))
+    if (t->was_denied)
         return FAIL_AS(e, UNREACHABLE, "functional_denied", "sudo does not take the functional account's password");
     return SUCCESS;
 }

@@ -187,7 +187,7 @@ static result not_connected(struct attempt *t, const struct err *why, struct err
         *e = *why;
         return (result){why->code};
     }
-    if (!is_own || !attempt_has_word(why, "functional_denied"))
+    if (!is_own || !t->was_denied)
         return settle_unknown(t, why->text, next_try_after(t, why), e);
     if (own_is_lost(t))
         return settle_drift(t, "neither the new nor the old password signs the functional account in", e);

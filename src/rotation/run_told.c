@@ -95,7 +95,7 @@ static result connect_as_typed(struct attempt *t, struct err *e)
 {
     bool has_password = str_find(t->job.told, S("password")) >= 0;
     result r = own_connect(t, has_password ? OWN_NEW : OWN_OLD, e);
-    if (has_password && !is_ok(r) && attempt_has_word(e, "functional_denied"))
+    if (has_password && t->was_denied)
         return FAIL_AS(e, REFUSED, "mismatch", "what was typed does not match the system");
     return r;
 }

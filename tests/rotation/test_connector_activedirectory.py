@@ -55,10 +55,12 @@ def test_names_of_the_functional_account(connector, dc, name):
     assert dc.has_password("u1", "By-Any-Name-1!")
 
 
-@pytest.mark.parametrize("wrong", [{"password": "wrong"}, {"account": "nobody"}, {"account": f"CN=nobody,{USERS}"},
-                                   {"account": "disabled1", "password": PASSWORDS["disabled1"]}])
-def test_a_functional_account_that_is_not_let_in(connector, dc, wrong):
-    assert ask_check(connector, dc, who=functional() | wrong)["code"] == "functional_denied"
+@pytest.mark.parametrize("wrong, word", [({"password": "wrong"}, "denied"), ({"account": "nobody"}, "denied"), ({"account": f"CN=nobody,{USERS}"}, "denied"),
+                                         *(({"account": name, "password": PASSWORDS[name]}, word) for name, word in
+                                           (("disabled1", "locked"), ("expired1", "expired"), ("must1", "must_change")))])
+def test_a_functional_account_that_is_not_let_in(connector, dc, wrong, word):
+    answer = ask_check(connector, dc, who=functional() | wrong)
+    assert (answer["code"], answer["result"]) == ("functional_denied", word)
     answer = change(connector, "u1", "Never-Set-1!")
     assert answer["code"] == "unreachable"
     assert not dc.has_password("u1", "Never-Set-1!")

@@ -144,7 +144,7 @@ def test_an_api_key_signs_in_too(connector, far):
     check(connector, far, who(password=far.api_key))
     assert push(connector, LOGIN, "By-Key-1!")["ok"] and far.login_password() == "By-Key-1!"
     answer = try_check(connector, far, who(password=far.api_key[:-1] + ("A" if far.api_key[-1] != "A" else "B")))
-    assert answer["code"] == "functional_denied" and "API key" in answer["text"]
+    assert (answer["code"], answer["result"]) == ("functional_denied", "denied") and "API key" in answer["text"]
 
 
 def test_a_domain_name_finds_the_server_without_dns(connector, far):

@@ -194,13 +194,13 @@ def test_rights_of_a_role_count_and_rights_may_go(connector, server):
 
 
 def test_the_functional_account_is_let_in_or_denied(connector, server):
-    for who, password in (("func", "Wrong-1!"), ("ghost", "Wrong-1!"), ("lock1", PASSWORDS["lock1"]), ("sock", "Some-1!")):
+    for who, password, result in (("func", "Wrong-1!", "denied"), ("ghost", "Wrong-1!", "denied"), ("lock1", PASSWORDS["lock1"], "locked"), ("sock", "Some-1!", "refused")):
         answer = connector.call("check", **{**request(server), "functional": {"account": who, "password": password}})
-        assert answer["code"] == "functional_denied", answer
+        assert (answer["code"], answer["result"]) == ("functional_denied", result), answer
         assert change(connector, "u1", "Some-Pass-1!")["code"] == "unreachable"
     server.sql("CREATE USER stale@'%' IDENTIFIED BY 'Stale-1!' PASSWORD EXPIRE")
     answer = connector.call("check", **{**request(server), "functional": {"account": "stale@%", "password": "Stale-1!"}})
-    assert answer["code"] == "functional_denied"
+    assert (answer["code"], answer["result"]) == ("functional_denied", "must_change")
 
 
 def test_which_account_is_meant(connector, server):

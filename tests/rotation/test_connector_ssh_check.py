@@ -83,11 +83,11 @@ def test_the_key_is_compared_again_at_every_connection(host, tmp_path):
 def test_functional_account_with_a_wrong_password(connector, host):
     answer = connector.call("check", target=target(host), host_keys=keys(host),
                             functional=functional(password="wrong"), account="u1")
-    assert answer["code"] == "functional_denied"
-    for name in ("exp1", "acexp", "lock1"):
+    assert (answer["code"], answer["result"]) == ("functional_denied", "denied")
+    for name, word in (("exp1", "must_change"), ("acexp", "expired"), ("lock1", "denied")):
         answer = connector.call("check", target=target(host), host_keys=keys(host), functional=functional(name),
                                 account="u1")
-        assert answer["code"] == "functional_denied"
+        assert (answer["code"], answer["result"]) == ("functional_denied", word)
 
 
 def test_a_host_that_is_down(connector):

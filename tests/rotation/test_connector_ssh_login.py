@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "targets
 
 from scripted_ssh import ScriptedServer  # noqa: E402
 from ssh_fixtures import (  # noqa: E402,F401
-    check, check_host_key, connector, functional, host, old_host,
+    check, check_host_key, connector, encrypted_key, functional, host, keys, old_host,
     PASSWORDS, SECRETS, SshHost, target)
 
 
@@ -48,12 +48,35 @@ def test_a_wrong_password_costs_one_failed_login(connector, host):
     assert host.failed_logins("u3") == before + 1
 
 
+def test_an_expired_account_by_key(connector, host, tmp_path):
+    private, public = encrypted_key(tmp_path, "")
+    host.run("install -d -m 700 -o acexp ~acexp/.ssh && cat >~acexp/.ssh/authorized_keys && chown acexp ~acexp/.ssh/*", input=public)
+    check_host_key(connector, host)
+    assert connector.call("login", account="acexp", private_key=private)["result"] == "expired"
+
+
+def test_a_host_that_goes_down_says_nothing_of_the_password(connector, old_host):
+    """It lets nobody in any more, and hangs up on the right password only; so does one that restarts at that moment."""
+    check_host_key(connector, old_host)
+    for text in ("", "The system is going down\n"):
+        old_host.run(["tee", "/etc/nologin"], input=text)
+        try:
+            answer = connector.call("login", account="u3", password=PASSWORDS["u3"])
+            assert (answer["code"], answer["guessed"]) == ("unreachable", True)
+            assert connector.call("login", account="u3", password="wrong")["result"] == "denied"
+        finally:
+            old_host.run("rm /etc/nologin")
+
+
 def test_a_locked_account(connector, tmp_path):
     with SshHost(tmp_path, faillock_deny=3) as other:
         check_host_key(connector, other)
         for _ in range(3):
             assert connector.call("login", account="u1", password="wrong")["result"] == "denied"
         assert connector.call("login", account="u1", password=PASSWORDS["u1"])["result"] == "locked"
+        for password in ["wrong"] * 3 + [PASSWORDS["func"]]:
+            answer = connector.call("check", target=target(other), host_keys=keys(other), functional=functional(password=password), account="u1")
+        assert (answer["code"], answer["result"]) == ("functional_denied", "locked")
 
 
 PASSWORD = [("Password: ", False)]

@@ -9,7 +9,7 @@ from conftest import Managed, take_on_host
 from drifting import SETUP, into_drift, job_of, settled, state_of, told
 from people import breaker
 from platform_fixtures import Account, Mariadb, Postgresql
-from ssh_host import PASSWORDS
+from ssh_host import PASSWORDS, SshHost
 from store import Store
 from support import Server, ok, wait_for
 
@@ -19,7 +19,6 @@ LOCKS_AT = 3
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
     """A host that locks an account at the third failed login, whose changes can be told to go wrong."""
-    from ssh_host import SshHost
     with SshHost(tmp_path_factory.mktemp("strict"), setup=SETUP, faillock_deny=LOCKS_AT) as host:
         yield host
 
@@ -30,7 +29,7 @@ def fresh(strict):
     for name in ("func", "func2", "u1", "u2", "u3"):
         strict.set_password(name, PASSWORDS[name])
         strict.run(["/usr/sbin/faillock", "--user", name, "--reset"])
-    strict.run("rm -f /etc/late /etc/drift")
+    strict.run("rm -f /etc/late /etc/drift /etc/slow")
     return strict
 
 
@@ -273,6 +272,69 @@ def forget_budgets(server):
         store.execute("DELETE FROM login_budgets")
 
 
+def is_looked_at_twice(admin, account):
+    job = ok(admin.own("GET", f"/jobs/{job_of(admin, account)['id']}"))
+    return job["state"] == "drift" or sum(step["step"] == "resolving" for step in job["steps"]) >= 3
+
+
+def a_key_of(host, folder):
+    """Of the functional account."""
+    key = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    host.run("install -d -m 700 -o func -g func ~func/.ssh && cat >~func/.ssh/authorized_keys && chown func: ~func/.ssh/authorized_keys", input=(folder / "key.pub").read_text())
+    return key.read_text()
+
+
+def rolls_forward(server, admin, own, password):
+    forget_budgets(server)
+    ok(admin.own("POST", f"/jobs/{job_of(admin, own)['id']}/retry"))
+    assert settled(admin, own)["state"] == "done" and own.password() == password
+    assert own.host.has_password(own.name, password)
+
+
+@contextlib.contextmanager
+def unknown_while(admin, own, password):
+    """A change under way, during which the block's own thing happens: it is looked at again and again, and nothing is known."""
+    with told(own.host, "slow", "4"), in_background(own.put, {"Password": password}) as put:
+        wait_for(lambda: is_applying(admin, own))
+        yield
+        assert put.result().status_code == 409, put.result().text
+        wait_for(lambda: is_looked_at_twice(admin, own), timeout=60)
+        assert job_of(admin, own)["state"] == "resolving", job_of(admin, own)
+
+
+def test_a_host_that_goes_down_with_the_new_password_is_no_drift(server, ps, admin, tmp_path):
+    """As Debian sets sshd up it hangs up on the right password, without a word, and honestly says no to the old one."""
+    with SshHost(tmp_path, setup=SETUP, sshd_options={"KbdInteractiveAuthentication": "no"}) as host:
+        own, other = taken_on(ps, admin, host)
+        with unknown_while(admin, own, "Going-Down-2!"):
+            host.run("touch /etc/nologin")
+        host.run("rm /etc/nologin")
+        rolls_forward(server, admin, own, "Going-Down-2!")
+        assert other.put({"Password": "Other-Second-2!"}).status_code == 204
+
+
+def test_a_key_that_is_not_let_in_says_nothing_of_its_password(server, ps, admin, fresh, tmp_path):
+    body = {"PlatformID": 2, "AccountName": "func", "DisplayName": "func by key and password", "Password": PASSWORDS["func"],
+            "PrivateKey": a_key_of(fresh, tmp_path), "ElevationCommand": "sudo"}
+    own, other = taken_on(ps, admin, fresh, FunctionalAccountID=ok(ps.post("/FunctionalAccounts", body), 201)["FunctionalAccountID"])
+    with unknown_while(admin, own, "Without-Key-2!"):
+        fresh.run("mv ~func/.ssh ~func/away")
+    fresh.run("mv ~func/away ~func/.ssh")
+    rolls_forward(server, admin, own, "Without-Key-2!")
+    assert other.put({"Password": "Other-Second-2!"}).status_code == 204
+
+
+def test_locked_by_somebody_else_while_it_is_changed_is_no_drift(server, ps, admin, fresh):
+    own, other = taken_on(ps, admin, fresh)
+    with unknown_while(admin, own, "While-Locked-2!"):
+        for _ in range(LOCKS_AT):
+            assert not fresh.can_login("func", "Wrong-1!")
+    fresh.run(["/usr/sbin/faillock", "--user", "func", "--reset"])
+    rolls_forward(server, admin, own, "While-Locked-2!")
+    assert other.put({"Password": "Other-Second-2!"}).status_code == 204
+
+
 def test_drift_is_seen_within_the_budget_and_adopted(server, ps, admin, fresh):
     own, other = taken_on(ps, admin, fresh)
     assert own.put({"Password": "Proved-First-1!"}).status_code == 204
@@ -316,10 +378,7 @@ def test_abandoned_it_signs_in_as_before(server, ps, admin, fresh):
 
 
 def test_one_that_signs_in_with_a_key_alone_may_be_of_many_systems(ps, admin, fresh, tmp_path):
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    fresh.run("install -d -m 700 -o func -g func ~func/.ssh && cat >~func/.ssh/authorized_keys && chown func: ~func/.ssh/authorized_keys", input=(tmp_path / "key.pub").read_text())
-    body = {"PlatformID": 2, "AccountName": "func", "DisplayName": "func by key", "PrivateKey": key.read_text(), "ElevationCommand": "sudo"}
+    body = {"PlatformID": 2, "AccountName": "func", "DisplayName": "func by key", "PrivateKey": a_key_of(fresh, tmp_path), "ElevationCommand": "sudo"}
     functional = ok(ps.post("/FunctionalAccounts", body), 201)["FunctionalAccountID"]
     systems = [take_on_host(ps, fresh, FunctionalAccountID=functional, Timeout=5) for _ in range(2)]
     own, other = Managed(ps, fresh, "func", system=systems[0]), Managed(ps, fresh, "u1", system=systems[1])

@@ -68,9 +68,10 @@ class Connector:
     def look(self, session, functional, name):
         try:
             if not session.sign_in(account_of(functional), text_of(functional, "password")):
-                is_denied = session.proved or session.error[0].startswith("28")
-                raise Failure("functional_denied" if is_denied else "unreachable", f"the functional account is not let in: SQLSTATE {session.error[0]}",
-                              host_key=session.host_key)
+                text = f"the functional account is not let in: SQLSTATE {session.error[0]}"
+                if not session.proved and not session.error[0].startswith("28"):
+                    raise Failure("unreachable", text, host_key=session.host_key)
+                raise Failure("functional_denied", text, host_key=session.host_key, result=word_of(session) or "refused")
             self.session = session
             token = session.rows(f"SELECT pid || ' ' || {STARTED} FROM pg_stat_activity WHERE pid = pg_backend_pid()")[0][0]
             can_compare = session.rows("SELECT has_column_privilege('pg_authid', 'rolpassword', 'SELECT') AND has_column_privilege('pg_authid', 'rolname', 'SELECT')")
@@ -86,7 +87,7 @@ class Connector:
             if self.session is None:
                 session.close()
             if failure.answer["code"] == "refused":
-                raise Failure("functional_denied", failure.answer["text"], host_key=session.host_key) from None
+                raise Failure("functional_denied", failure.answer["text"], host_key=session.host_key, result="refused") from None
             raise
         if not account:
             raise Failure("no_account", "there is no such role")
@@ -160,10 +161,8 @@ class Connector:
             raise Failure("unreachable", f"signing in broke off: {error}") from None
         finally:
             session.close()
-        if session.proved:
-            return "locked" if session.error[0] == "28000" else "accepted"
-        if session.error[0] == "28P01":
-            return "denied"
+        if word := word_of(session):
+            return word
         code = "refused" if session.error[0].startswith("28") else "unreachable"
         raise Failure(code, f"the server has asked for no password: SQLSTATE {session.error[0]}")
 
@@ -195,6 +194,13 @@ class Connector:
             self.end_session()
             raise Failure("unreachable", "it is not over yet") from None
         return {}
+
+
+def word_of(session):
+    """How a session was refused; None: it says nothing of the password."""
+    if session.proved:
+        return "locked" if session.error[0] == "28000" else "accepted"
+    return "denied" if session.error[0] == "28P01" else None
 
 
 def text_of(fields, name):

@@ -290,20 +290,48 @@ static void fields_that_are_kept_hold_no_secret(void **state)
     }
 }
 
-/* Each login's secret is remembered, and there is room for so many. */
-static void a_line_that_knows_many_secrets_serves_no_other_job(void **state)
+static result check(struct line *line, const char *account, struct check_result *ret, struct err *e)
 {
-    (void)state;
     struct arena *a = arena_new();
     const struct functional_login functional = {
         .is_set = true, .account = S("func"), .elevation = S(""), .secret = {.password = secret_new(a, "Func-1", 6)}};
     const struct line_setup setup = {.kind = "ssh",
                                      .target = {.name = S("h"), .address = S("127.0.0.1"), .port = 22, .timeout_s = 5},
                                      .functional = &functional};
+    result done = line_check(line, &setup, (struct target_account){.name = str_of(account)}, "", a, ret, e);
+    arena_free(a);
+    return done;
+}
+
+static void only_one_word_says_that_the_password_is_wrong(void **state)
+{
+    static const struct {
+        const char *account;
+        bool is_wrong;
+    } rows[] = {
+        {"denied_as_denied", true},   {"code_functional_denied", true}, {"denied_as_locked", false},
+        {"denied_as_expired", false}, {"denied_as_accepted", false},    {"denied_as_must_change", false},
+        {"denied_as_refused", false}, {"denied_as_never_heard", false}, {"code_unreachable", false},
+    };
+    (void)state;
+    struct line *line = open_line(good);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct check_result found = {.denies_password = !rows[i].is_wrong};
+        struct err e = {0};
+        assert_string_equal(code_name(check(line, rows[i].account, &found, &e).code), "UNREACHABLE");
+        assert_int_equal(found.denies_password, rows[i].is_wrong);
+    }
+    line_close(line);
+}
+
+/* Each login's secret is remembered, and there is room for so many. */
+static void a_line_that_knows_many_secrets_serves_no_other_job(void **state)
+{
+    (void)state;
     struct line *line = open_line(good);
     struct err e = {0};
     struct check_result found;
-    assert_true(is_ok(line_check(line, &setup, (struct target_account){.name = S("good_fields")}, "", a, &found, &e)));
+    assert_true(is_ok(check(line, "good_fields", &found, &e)));
     int served = 0;
     for (char password[32]; line_may_serve_again(line); served++) {
         enum login_word word;
@@ -312,7 +340,6 @@ static void a_line_that_knows_many_secrets_serves_no_other_job(void **state)
     }
     assert_in_range(served, 200, 255);
     line_close(line);
-    arena_free(a);
 }
 
 static void too_long_a_request_is_refused_before_it_is_sent(void **state)
@@ -362,6 +389,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(every_code_has_its_result, start, stop),
         cmocka_unit_test_setup_teardown(texts_are_printable_and_hold_no_secret, start, stop),
         cmocka_unit_test_setup_teardown(fields_that_are_kept_hold_no_secret, start, stop),
+        cmocka_unit_test_setup_teardown(only_one_word_says_that_the_password_is_wrong, start, stop),
         cmocka_unit_test_setup_teardown(a_line_that_knows_many_secrets_serves_no_other_job, start, stop),
         cmocka_unit_test_setup_teardown(too_long_a_request_is_refused_before_it_is_sent, start, stop),
         cmocka_unit_test(a_connector_that_starts_badly_opens_no_line),

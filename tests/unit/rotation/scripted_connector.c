@@ -145,6 +145,10 @@ static void misbehave_with_sense(void)
     }
     if (is_account("only_noise"))
         flood_problems(SIZE_MAX / 2);
+    const char *word = strstr(request, "\"account\":\"denied_as_");
+    if (word)
+        say("{\"id\":%" PRId64 ",\"ok\":false,\"code\":\"functional_denied\",\"result\":\"%.*s\"}\n", id,
+            (int)strcspn(word + 21, "\""), word + 21);
     const char *code = strstr(request, "\"account\":\"code_");
     if (code)
         say("{\"id\":%" PRId64 ",\"ok\":false,\"code\":\"%.*s\"}\n", id, (int)strcspn(code + 16, "\""), code + 16);
