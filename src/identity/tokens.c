@@ -22,14 +22,14 @@ struct live_key {
     struct token_verifier *verifier;
 };
 struct key_ring {
-    struct live_key keys[VERIFIERS_MAX]; /* newest first */
+    struct live_key keys[VERIFIERS_MAX]; /* our own, then newest first */
     size_t n;
 };
 
 struct tokens {
     pthread_rwlock_t lock; /* signer, made_at, ring */
     struct token_signer *signer;
-    int64_t made_at; /* 0: no key yet */
+    int64_t made_at;
     struct key_ring ring;
     struct token_cache *cache;
     struct str tenant; /* in `whole` */
@@ -55,28 +55,16 @@ void tokens_free(struct tokens *t)
     free(t);
 }
 
-RESULT tokens_open(struct db *writer_db, int64_t now, struct tokens **ret, struct err *e)
-{
-    struct tokens *t = calloc(1, sizeof *t);
-    if (!t)
-        die("no memory for the tokens");
-    pthread_rwlock_init(&t->lock, NULL);
-    t->cache = token_cache_new();
-    t->whole = arena_new();
-    struct rows rows = {0};
-    result r = db_query(writer_db, t->whole, SQL("SELECT value FROM settings WHERE name = 'installation'"), &rows, e);
-    t->tenant = is_ok(r) && rows.n > 0 ? row_text(&rows, 0, 0) : S("");
-    if (is_ok(r))
-        r = tokens_renew(t, writer_db, now, e);
-    if (!is_ok(r)) {
-        tokens_free(t);
-        return r;
-    }
-    *ret = t;
-    return SUCCESS;
-}
-
 /* ---- keys ---- */
+
+/* Its last token may have been signed now. */
+static RESULT end_key(struct db *db, struct str public_key, int64_t now, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE token_keys SET ends_at = $2 WHERE public_key = $1 AND ends_at > $2", P_BLOB(public_key),
+                      P_INT(now + TOKEN_LIFE)),
+                  e);
+}
 
 /* Only whoever renews writes `signer` and `made_at`, so he may read them without the lock. */
 static RESULT make_key(struct tokens *t, struct db *db, int64_t now, struct err *e)
@@ -84,10 +72,7 @@ static RESULT make_key(struct tokens *t, struct db *db, int64_t now, struct err 
     struct token_signer *fresh;
     TRY(token_signer_new(&fresh, e));
     if (t->signer) {
-        result r = db_run(db,
-                          SQL("UPDATE token_keys SET ends_at = $2 WHERE public_key = $1 AND ends_at > $2",
-                              P_BLOB(token_signer_public(t->signer)), P_INT(now + TOKEN_LIFE)),
-                          e);
+        result r = end_key(db, token_signer_public(t->signer), now, e);
         if (!is_ok(r)) {
             token_signer_free(fresh);
             return r;
@@ -102,6 +87,11 @@ static RESULT make_key(struct tokens *t, struct db *db, int64_t now, struct err 
     return SUCCESS;
 }
 
+static int64_t own_key_ends_at(const struct tokens *t)
+{
+    return t->made_at + KEY_USED_FOR + TOKEN_LIFE;
+}
+
 /* After a lost transaction the store may not have our key, though tokens are signed with it. */
 static RESULT publish_key(struct tokens *t, struct db *db, struct arena *a, int64_t now, struct err *e)
 {
@@ -113,7 +103,7 @@ static RESULT publish_key(struct tokens *t, struct db *db, struct arena *a, int6
     TRY(db_notify(db, S("tokens"), e));
     return db_run(db,
                   SQL("INSERT INTO token_keys (public_key, created_at, ends_at) VALUES ($1, $2, $3)",
-                      P_BLOB(public_key), P_INT(now), P_INT(t->made_at + KEY_USED_FOR + TOKEN_LIFE)),
+                      P_BLOB(public_key), P_INT(now), P_INT(own_key_ends_at(t))),
                   e);
 }
 
@@ -125,30 +115,41 @@ static struct live_key *find_key(struct key_ring *ring, struct str public_key)
     return NULL;
 }
 
-/* The verifiers of keys that we know already move over, so that no key is parsed twice. */
+/* A verifier that we know already moves over, so that no key is parsed twice. */
+static void take_key(struct key_ring *former, struct key_ring *next, struct str public_key, int64_t ends_at)
+{
+    struct live_key *taken = find_key(next, public_key), *known = find_key(former, public_key), fresh = {0};
+    if (taken) {
+        taken->ends_at = ends_at;
+        return;
+    }
+    if (next->n == VERIFIERS_MAX)
+        return;
+    if (known) {
+        fresh = *known;
+        *known = (struct live_key){0};
+    } else if (is_ok(token_verifier_new(public_key, &fresh.verifier, NULL))) {
+        char *copy = malloc(public_key.n);
+        if (!copy)
+            die("no memory for a token key");
+        memcpy(copy, public_key.p, public_key.n);
+        fresh.public_key = (struct str){copy, public_key.n};
+    } else {
+        log_error("a token key in the store is not readable; tokens signed with it are refused");
+        return;
+    }
+    fresh.ends_at = ends_at;
+    next->keys[next->n++] = fresh;
+}
+
+/* Our own key first: we take what we sign, whatever became of its row and however many others there are. */
 static void take_ring(struct tokens *t, const struct rows *rows)
 {
     struct key_ring next = {0};
     pthread_rwlock_wrlock(&t->lock);
-    for (size_t i = 0; i < rows->n; i++) {
-        struct str public_key = row_blob(rows, i, 0);
-        struct live_key *known = find_key(&t->ring, public_key), fresh = {0};
-        if (known) {
-            fresh = *known;
-            *known = (struct live_key){0};
-        } else if (is_ok(token_verifier_new(public_key, &fresh.verifier, NULL))) {
-            char *copy = malloc(public_key.n);
-            if (!copy)
-                die("no memory for a token key");
-            memcpy(copy, public_key.p, public_key.n);
-            fresh.public_key = (struct str){copy, public_key.n};
-        } else {
-            log_error("a token key in the store is not readable; tokens signed with it are refused");
-            continue;
-        }
-        fresh.ends_at = row_int(rows, i, 1);
-        next.keys[next.n++] = fresh;
-    }
+    take_key(&t->ring, &next, token_signer_public(t->signer), own_key_ends_at(t));
+    for (size_t i = 0; i < rows->n; i++)
+        take_key(&t->ring, &next, row_blob(rows, i, 0), row_int(rows, i, 1));
     bool has_ended = false;
     for (size_t i = 0; i < t->ring.n; i++) {
         has_ended = has_ended || t->ring.keys[i].verifier;
@@ -194,6 +195,32 @@ RESULT tokens_renew(struct tokens *t, struct db *writer_db, int64_t now, struct 
     result r = renew(t, writer_db, a, now, e);
     arena_free(a);
     return r;
+}
+
+RESULT tokens_retire(struct tokens *t, struct db *writer_db, int64_t now, struct err *e)
+{
+    return end_key(writer_db, token_signer_public(t->signer), now, e);
+}
+
+RESULT tokens_open(struct db *writer_db, int64_t now, struct tokens **ret, struct err *e)
+{
+    struct tokens *t = calloc(1, sizeof *t);
+    if (!t)
+        die("no memory for the tokens");
+    pthread_rwlock_init(&t->lock, NULL);
+    t->cache = token_cache_new();
+    t->whole = arena_new();
+    struct rows rows = {0};
+    result r = db_query(writer_db, t->whole, SQL("SELECT value FROM settings WHERE name = 'installation'"), &rows, e);
+    t->tenant = is_ok(r) && rows.n > 0 ? row_text(&rows, 0, 0) : S("");
+    if (is_ok(r))
+        r = make_key(t, writer_db, now, e);
+    if (!is_ok(r)) {
+        tokens_free(t);
+        return r;
+    }
+    *ret = t;
+    return SUCCESS;
 }
 
 /* ---- tokens ---- */

@@ -5,12 +5,15 @@
 #include "identity/user.h"
 
 struct tokens; /* this process's signer and the live verifiers; thread-safe */
-RESULT tokens_open(struct db *writer_db, int64_t now, struct tokens **ret,
-                   struct err *e); /* makes a key, stores its public half */
+/* Makes a key; nobody knows it before tokens_renew has stored its public half. Reads only. */
+RESULT tokens_open(struct db *writer_db, int64_t now, struct tokens **ret, struct err *e);
 void tokens_free(struct tokens *t);
-/* A new key every 24 h; reloads the keys of other processes; drops ended ones, and the records of logged-out tokens
- * that have expired. The tick calls it. May be called again after its transaction was lost. */
+/* Stores our key's public half; a new key every 24 h; reloads the keys of other processes; drops ended ones, and the
+ * records of logged-out tokens that have expired. The tick calls it. May be called again after its transaction was
+ * lost. */
 RESULT tokens_renew(struct tokens *t, struct db *writer_db, int64_t now, struct err *e);
+/* Nothing is signed any more: the key ends with the last token that it may have signed. */
+RESULT tokens_retire(struct tokens *t, struct db *writer_db, int64_t now, struct err *e);
 /* The keys of all servers, as the store has them now; any thread, any connection. */
 RESULT tokens_reload(struct tokens *t, struct db *db, int64_t now, struct err *e);
 

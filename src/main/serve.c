@@ -67,21 +67,6 @@ static result compare_heads(struct server *s, struct err *e)
     return audit_compare(s->audit, s->writer_db, line_read(s->arena, s->options->data, "heads"), e);
 }
 
-static result open_tokens(struct server *s, struct err *e)
-{
-    TRY(db_begin(s->writer_db, e));
-    result r = tokens_open(s->writer_db, clock_now(), &s->tokens, e);
-    if (is_ok(r))
-        r = db_commit(s->writer_db, e);
-    if (is_ok(r))
-        return r;
-    db_rollback(s->writer_db);
-    if (s->tokens)
-        tokens_free(s->tokens);
-    s->tokens = NULL;
-    return r;
-}
-
 /* Servers that start at the same moment are in each other's way: there is no writer yet that would try again. */
 static result try_often(struct server *s, result (*step)(struct server *s, struct err *e), struct err *e)
 {
@@ -110,7 +95,7 @@ static result open_store(struct server *s, struct err *e)
     TRY(audit_open(s->writer_db, s->keys, s->name, &s->audit, e));
     audit_on_rewound(s->audit, on_rewound, s);
     TRY(try_often(s, compare_heads, e));
-    TRY(try_often(s, open_tokens, e));
+    TRY(tokens_open(s->writer_db, clock_now(), &s->tokens, e));
     struct writer_hooks hooks = audit_hooks(s->audit, device_failed);
     return writer_new(s->writer_db, &hooks, &s->writer, e);
 }
@@ -214,6 +199,21 @@ static result note_start(struct db *db, void *argument, struct err *e)
     return SUCCESS;
 }
 
+static result renew_tokens(struct db *db, void *argument, struct err *e)
+{
+    struct server *s = argument;
+    return tokens_renew(s->tokens, db, clock_now(), e);
+}
+
+/* After all that may fail: there is room for so many keys, and a start that is tried for ever would fill it. */
+static result publish_tokens(struct server *s, struct err *e)
+{
+    result r = writer_do(s->writer, renew_tokens, s, e);
+    for (int tries = 1; r.code == BUSY && tries < START_TRIES; tries++)
+        r = writer_do(s->writer, renew_tokens, s, e);
+    return r;
+}
+
 static result start_all(struct server *s, struct err *e)
 {
     if (!s->options->data || !s->options->listen_count)
@@ -232,6 +232,7 @@ static result start_all(struct server *s, struct err *e)
     TRY(server_start_listening(s, e));
     TRY(server_drop_user(s, e));
     TRY(writer_do(s->writer, note_start, s, e));
+    TRY(publish_tokens(s, e));
     return server_start_clock(s, e);
 }
 
@@ -244,6 +245,12 @@ static result note_stop(struct db *db, void *argument, struct err *e)
     return node_leave(db, s->name, clock_now(), e);
 }
 
+static result retire_tokens(struct db *db, void *argument, struct err *e)
+{
+    struct server *s = argument;
+    return tokens_retire(s->tokens, db, clock_now(), e);
+}
+
 static void stop_all(struct server *s)
 {
     struct err e;
@@ -253,6 +260,8 @@ static void stop_all(struct server *s)
         rotation_stop(s->rotation, GRACE_MS);
     if (s->writer) {
         audit_flush(s->audit, s->writer, true);
+        if (s->is_running)
+            (void)!is_ok(writer_do(s->writer, retire_tokens, s, &e)); /* else the key ends by itself, within a day */
         if (s->is_running &&
             (!is_ok(writer_do(s->writer, note_stop, s, &e)) || !is_ok(audit_checkpoint(s->audit, s->writer, &e))))
             log_warning("no checkpoint at stop: %s", e.text);

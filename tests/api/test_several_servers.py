@@ -96,6 +96,16 @@ def test_tokens_of_a_server_that_has_just_started(pair):
         third.close()
 
 
+def test_a_server_that_cannot_start_leaves_no_key(pair):
+    third = join(pair.a, "d")
+    keys = pair.sql("SELECT count(*) FROM token_keys")
+    third.options += ["--lanes", "0"]
+    with pytest.raises(RuntimeError):
+        third.start()
+    third.close()
+    assert pair.sql("SELECT count(*) FROM token_keys") == keys
+
+
 def test_a_session_of_one_is_one_of_all(pair):
     header = {"Authorization": f"PS-Auth key={pair.a.api_key}; runas=admin;"}
     answer = requests.post(pair.a.url + PS + "/Auth/SignAppin", headers=header, timeout=30)

@@ -147,6 +147,12 @@ struct user user_of(struct fixture *f, int64_t id)
     return u;
 }
 
+result open_tokens(struct fixture *f, int64_t now, struct tokens **ret)
+{
+    TRY(tokens_open(f->db, now, ret, &f->e));
+    return tokens_renew(*ret, f->db, now, &f->e);
+}
+
 int64_t audit_count(struct fixture *f, const char *what)
 {
     struct rows rows;

@@ -67,6 +67,7 @@ int64_t make_role(struct fixture *f, enum face face, const char *name, const str
 int64_t role_id(struct fixture *f, enum face face, int64_t number);
 struct caller caller_of(struct fixture *f, int64_t user_id); /* carries both faces */
 struct user user_of(struct fixture *f, int64_t id);
+result open_tokens(struct fixture *f, int64_t now, struct tokens **ret); /* as a server that has started */
 int64_t audit_count(struct fixture *f, const char *what);
 struct secret *secret_of(struct fixture *f, const char *text);
 struct str opened(const struct secret *s);

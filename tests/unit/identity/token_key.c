@@ -30,7 +30,7 @@ static enum code check_at(struct fixture *f, struct tokens *t, struct str token,
 static struct scene open_scene(struct fixture *f)
 {
     struct scene s = {.user = make_user(f, "Priya", IDS(2, 5), IDS())};
-    MUST(tokens_open(f->db, NOW, &s.tokens, &f->e));
+    MUST(open_tokens(f, NOW, &s.tokens));
     s.token = issue(f, s.tokens, s.user, NOW);
     assert_true(is_ok(tokens_check(s.tokens, s.token, NOW, f->a, &s.claims, &f->e)));
     return s;
@@ -41,7 +41,7 @@ static void keys_of_other_processes_count_while_they_live(void **state)
     struct fixture *f = *state;
     struct scene s = open_scene(f);
     struct tokens *other;
-    MUST(tokens_open(f->db, NOW, &other, &f->e));
+    MUST(open_tokens(f, NOW, &other));
     struct str token = issue(f, other, s.user, NOW);
     assert_int_equal(check_at(f, other, s.token, NOW), OK);
     assert_int_equal(check_at(f, s.tokens, token, NOW), UNAUTHENTICATED); /* not heard of yet */
@@ -102,9 +102,46 @@ static void a_lost_transaction_loses_no_key(void **state)
     MUST(tokens_renew(s.tokens, f->db, day, &f->e));
     assert_int_equal(check_at(f, s.tokens, token, day), OK);
     struct tokens *other;
-    MUST(tokens_open(f->db, day, &other, &f->e));
+    MUST(open_tokens(f, day, &other));
     assert_int_equal(check_at(f, other, token, day), OK);
     tokens_free(other);
+    tokens_free(s.tokens);
+}
+
+/* As by servers that start again and again and never stop cleanly. */
+static void own_tokens_count_however_many_keys_there_are(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s = open_scene(f);
+    for (size_t n = 1; n <= 70; n++) {
+        struct str public_key = {arena_alloc(f->a, n), n};
+        MUST(db_run(f->db,
+                    SQL("INSERT INTO token_keys (public_key, created_at, ends_at) VALUES ($1, $2, $3)",
+                        P_BLOB(public_key), P_INT(NOW), P_INT(NOW + DAYS)),
+                    &f->e));
+    }
+    MUST(tokens_renew(s.tokens, f->db, NOW, &f->e));
+    assert_int_equal(check_at(f, s.tokens, s.token, NOW), OK);
+    assert_int_equal(check_at(f, s.tokens, issue(f, s.tokens, s.user, NOW), NOW), OK);
+    tokens_free(s.tokens);
+}
+
+static void a_key_is_stored_late_and_ends_early(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s = open_scene(f);
+    struct tokens *other;
+    MUST(tokens_open(f->db, NOW, &other, &f->e));
+    assert_int_equal(number_of(f, "SELECT count(*) FROM token_keys"), 1);
+    MUST(tokens_renew(other, f->db, NOW, &f->e));
+    assert_int_equal(number_of(f, "SELECT count(*) FROM token_keys"), 2);
+    struct str last = issue(f, other, s.user, NOW + HOURS);
+    MUST(tokens_retire(other, f->db, NOW + HOURS, &f->e));
+    tokens_free(other);
+    MUST(tokens_renew(s.tokens, f->db, NOW + HOURS + 20 * MINUTES - 1, &f->e));
+    assert_int_equal(check_at(f, s.tokens, last, NOW + HOURS + 20 * MINUTES - 1), OK);
+    MUST(tokens_renew(s.tokens, f->db, NOW + HOURS + 20 * MINUTES, &f->e));
+    assert_int_equal(number_of(f, "SELECT count(*) FROM token_keys"), 1);
     tokens_free(s.tokens);
 }
 
@@ -147,7 +184,7 @@ static void checks_and_renewals_may_meet(void **state)
     }
     for (int i = 0; i < 10; i++) {
         struct tokens *other;
-        MUST(tokens_open(f->db, NOW, &other, &f->e));
+        MUST(open_tokens(f, NOW, &other));
         MUST(tokens_renew(s.tokens, f->db, NOW, &f->e));
         run_sql(f, "UPDATE token_keys SET ends_at = 1 WHERE id > 1");
         MUST(tokens_renew(s.tokens, f->db, NOW, &f->e)); /* clears what was remembered */
@@ -168,6 +205,8 @@ int main(void)
         TEST(keys_of_other_processes_count_while_they_live),
         TEST(a_key_is_renewed_each_day),
         TEST(a_lost_transaction_loses_no_key),
+        TEST(own_tokens_count_however_many_keys_there_are),
+        TEST(a_key_is_stored_late_and_ends_early),
         TEST(checks_and_renewals_may_meet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ static enum code admit(struct fixture *f, const struct scene *s)
 static struct scene open_scene(struct fixture *f)
 {
     struct scene s = {.user = make_user(f, "Priya", IDS(2, 5), IDS())};
-    MUST(tokens_open(f->db, NOW, &s.tokens, &f->e));
+    MUST(open_tokens(f, NOW, &s.tokens));
     s.token = issue(f, s.tokens, s.user, NOW);
     assert_true(is_ok(tokens_check(s.tokens, s.token, NOW, f->a, &s.claims, &f->e)));
     assert_int_equal(admit(f, &s), OK);
