@@ -77,9 +77,8 @@ static void on_timer(uv_timer_t *timer)
         return;
     case CONNECTION_SENDING:
         queued = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
-        if (queued < c->queued_before) {
-            c->queued_before = queued;
-            connection_set_deadline(c, now + c->loop->config->body_deadline_ms);
+        if (queued < c->queued_before && now < c->sent_by_ms) {
+            connection_expect_progress(c);
             return;
         }
         break;
@@ -98,6 +97,16 @@ void connection_set_deadline(struct connection *c, uint64_t deadline_ms)
         return;
     c->due_ms = deadline_ms;
     uv_timer_start(&c->timer, on_timer, deadline_ms > now ? deadline_ms - now : 0, 0);
+}
+
+void connection_expect_progress(struct connection *c)
+{
+    uint64_t deadline_ms = uv_now(&c->loop->uv) + c->loop->config->body_deadline_ms;
+
+    c->queued_before = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+    if (c->state == CONNECTION_SENDING && c->sent_by_ms < deadline_ms)
+        deadline_ms = c->sent_by_ms;
+    connection_set_deadline(c, deadline_ms);
 }
 
 /* Clear text is read straight to its place; ciphertext, and what is thrown away, into the loop's scratch. */

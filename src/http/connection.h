@@ -39,6 +39,7 @@ struct connection {
     uint64_t due_ms;      /* when the timer fires; 0: not armed */
     size_t sent;          /* of the reply */
     size_t queued_before; /* bytes the client had not taken at the last deadline while sending */
+    uint64_t sent_by_ms;  /* the whole reply, however steadily it is read */
     struct buf outgoing;  /* ciphertext being written */
 
     char peer[INET6_ADDRSTRLEN];
@@ -50,6 +51,7 @@ void connection_open(struct loop *loop, struct accepted *a); /* takes the socket
 void connection_close(struct connection *c);                 /* twice is fine; freed later */
 bool connection_is_idle(const struct connection *c);         /* nobody would miss anything if it closed now */
 void connection_set_deadline(struct connection *c, uint64_t deadline_ms); /* 0: none */
+void connection_expect_progress(struct connection *c);                    /* of what is being written */
 void connection_start_or_stop_reading(struct connection *c, bool should_read);
 
 /* request.c: from bytes to a request. Does all that the bytes at hand allow; arms what comes next. */

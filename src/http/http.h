@@ -61,8 +61,10 @@ struct http_config {
     unsigned loops;            /* 0: one per core */
     unsigned head_deadline_ms; /* total, from the first byte (0: 10000) */
     unsigned body_deadline_ms; /* total, head and body (0: 30000) */
-    unsigned idle_ms;          /* a kept-alive connection without a request (0: 75000) */
-    size_t connections_max;    /* 0: 4096; more are closed at once */
+    /* A client takes a reply at least this fast, after a first body_deadline_ms, and is never silent for as long. */
+    unsigned reply_bytes_per_s; /* (0: 16384) */
+    unsigned idle_ms;           /* a kept-alive connection without a request (0: 75000) */
+    size_t connections_max;     /* 0: 4096; more are closed at once */
     void *context;
     /* A whole request is there. On its loop's thread; must not block. */
     void (*on_request)(struct http_exchange *x, void *context);

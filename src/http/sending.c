@@ -35,8 +35,7 @@ static void write_later(struct connection *c, const uv_buf_t *pieces, unsigned c
         return;
     }
     c->is_writing = true;
-    c->queued_before = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
-    connection_set_deadline(c, uv_now(&c->loop->uv) + c->loop->config->body_deadline_ms);
+    connection_expect_progress(c);
 }
 
 /* How many bytes the socket takes at once; closes on an error. */
@@ -150,7 +149,11 @@ static void on_written(uv_write_t *write, int status)
 
 static void begin_sending(struct connection *c)
 {
+    const struct http_config *config = c->loop->config;
+
     exchange_finish_reply(c->exchange);
+    c->sent_by_ms = uv_now(&c->loop->uv) + config->body_deadline_ms +
+                    (uint64_t)reply_bytes(c->exchange) * 1000 / config->reply_bytes_per_s;
     c->state = CONNECTION_SENDING;
     c->sent = 0;
     send_more(c);

@@ -37,6 +37,7 @@ RESULT http_server_new(const struct http_config *config, struct http_server **re
     c->loops = c->loops > LOOPS_MAX ? LOOPS_MAX : c->loops;
     c->head_deadline_ms = c->head_deadline_ms ? c->head_deadline_ms : 10000;
     c->body_deadline_ms = c->body_deadline_ms ? c->body_deadline_ms : 30000;
+    c->reply_bytes_per_s = c->reply_bytes_per_s ? c->reply_bytes_per_s : 16 * 1024;
     c->idle_ms = c->idle_ms ? c->idle_ms : 75000;
     c->connections_max = c->connections_max ? c->connections_max : 4096;
     s->loops = calloc(c->loops, sizeof(struct loop *));

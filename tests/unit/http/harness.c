@@ -264,9 +264,16 @@ void harness_answer_held(struct harness *h)
 
 int client_connect(const struct harness *h)
 {
+    return client_connect_narrowly(h, 0);
+}
+
+int client_connect_narrowly(const struct harness *h, int room_bytes)
+{
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)h->port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+    if (room_bytes)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room_bytes, sizeof(room_bytes));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     return fd;

@@ -26,6 +26,7 @@ bool harness_held_is_gone(struct harness *h);
 void harness_answer_held(struct harness *h); /* all of them, from the calling thread */
 
 int client_connect(const struct harness *h);
+int client_connect_narrowly(const struct harness *h, int room_bytes); /* the kernel takes so much before it is read */
 void client_send(int fd, struct str bytes);
 /* All that comes until the server closes; a failure after 10 s, or when the connection is reset. */
 void client_read_all(int fd, struct buf *ret);

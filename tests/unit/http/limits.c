@@ -252,6 +252,30 @@ static void a_client_that_never_reads_is_dropped(void **state)
     close(other);
 }
 
+/* A little now and then: never silent for long, and never done. */
+static void a_client_that_reads_slowly_is_dropped(void **state)
+{
+    struct harness *h = harness_start(
+        (struct http_config){.loops = 1, .body_deadline_ms = 1500, .reply_bytes_per_s = 16 * 1024 * 1024});
+    int fd = client_connect_narrowly(h, 16 * 1024);
+    int64_t end = clock_monotonic() + 4 * SECONDS;
+    char room[65536];
+    size_t came = 0;
+    ssize_t n;
+
+    (void)state;
+    client_send(fd, S("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"));
+    while (clock_monotonic() < end && (n = read(fd, room, 16 * 1024)) > 0) {
+        came += (size_t)n;
+        usleep(10000);
+    }
+    while ((n = read(fd, room, sizeof(room))) > 0)
+        came += (size_t)n;
+    close(fd);
+    assert_true(came < 8 * 1024 * 1024);
+    harness_stop(h);
+}
+
 static void connections_over_the_limit_are_closed(void **state)
 {
     struct harness *h = harness_start((struct http_config){.loops = 2, .connections_max = 2});
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(silent_connections_are_closed_without_a_word, start, stop),
         cmocka_unit_test_setup_teardown(a_slow_handler_has_no_deadline, start, stop),
         cmocka_unit_test_setup_teardown(a_client_that_never_reads_is_dropped, start, stop),
+        cmocka_unit_test(a_client_that_reads_slowly_is_dropped),
         cmocka_unit_test(connections_over_the_limit_are_closed),
     };
 
