@@ -13,15 +13,11 @@ enum { PROBLEM_POLICY = 0x52d, PROBLEM_WRONG_OLD = 0x56 };
 
 const char account_other_password[] = "refused";
 
-static const char *const attributes[] = {"sAMAccountName",
-                                         "userAccountControl",
-                                         "msDS-User-Account-Control-Computed",
-                                         "lockoutTime",
-                                         "accountExpires",
-                                         "pwdLastSet",
-                                         "msDS-KeyVersionNumber",
-                                         NULL};
-enum { A_NAME, A_CONTROL, A_COMPUTED, A_LOCKOUT, A_EXPIRES, A_CHANGED, A_KEY_VERSION };
+static const char *const attributes[] = {
+    "sAMAccountName",        "userAccountControl", "msDS-User-Account-Control-Computed",
+    "lockoutTime",           "accountExpires",     "pwdLastSet",
+    "msDS-KeyVersionNumber", "objectSid",          NULL};
+enum { A_NAME, A_CONTROL, A_COMPUTED, A_LOCKOUT, A_EXPIRES, A_CHANGED, A_KEY_VERSION, A_SID };
 
 static bool has_flag(struct str number, int64_t flag)
 {
@@ -59,6 +55,7 @@ RESULT account_find(struct directory *d, struct str name, struct str dn, struct 
     *ret = (struct account){
         .dn = entry.dn,
         .name = values[A_NAME],
+        .sid = values[A_SID],
         .is_disabled = has_flag(values[A_CONTROL], FLAG_DISABLED),
         .is_locked = is_locked(values),
         .is_expired = expires != 0 && expires <= directory_now(d),

@@ -5,6 +5,7 @@
 
 struct account {
     struct str dn, name;
+    struct str sid; /* bytes; absent: not to be read */
     bool is_disabled, is_locked, is_expired, must_change;
     int64_t changed_at;  /* when the password was last set; 0: never, or not to be read */
     int64_t key_version; /* goes up by one with each change of the password; 0: not to be read */

@@ -101,6 +101,8 @@ static RESULT look_at_account(struct domain *d, const struct check_request *r, s
     struct account account = {0};
     TRY(account_find(&d->session, r->account, r->dn, a, &account, e));
     TRY(account_may_set_password(&d->session, account.dn, a, &found->can_change, e));
+    if (account.sid.n && d->session.sids.n)
+        found->is_functional = (struct opt_bool){true, str_find(d->session.sids, account.sid) >= 0};
     found->text = describe(&account, found->can_change, a);
     return SUCCESS;
 }
@@ -120,6 +122,7 @@ static RESULT look_first(void *state, const void *request, struct arena *a, stru
     if (!d->has_functional)
         return SUCCESS;
     TRY(sign_in(d, &directory, a, answer, e));
+    TRY(directory_read_sids(&directory, d->target.arena, e));
     d->session = directory;
     d->target.session_key = answer->host_key;
     directory = (struct directory){0};

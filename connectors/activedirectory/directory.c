@@ -260,11 +260,17 @@ RESULT directory_bind(struct directory *d, struct str name, const struct secret 
     return done;
 }
 
+/* Values may be bytes: those of a SID are. */
 static struct str joined(struct arena *a, struct str before, struct str value)
 {
     if (!str_is_set(before))
         return arena_str(a, value);
-    return arena_printf(a, "%.*s\n%.*s", STR_ARG(before), STR_ARG(value));
+    size_t n = before.n + 1 + value.n;
+    char *both = arena_alloc(a, n);
+    memcpy(both, before.p, before.n);
+    both[before.n] = '\n';
+    memcpy(both + before.n + 1, value.p, value.n);
+    return (struct str){both, n};
 }
 
 static void read_entry(struct directory *d, LDAPMessage *message, const struct directory_search *search,
@@ -316,6 +322,18 @@ RESULT directory_find(struct directory *d, const struct directory_search *search
         return FAIL_AS(e, UNREACHABLE, ldap_text_is_definite(reply.code) ? "unreadable" : "unreachable",
                        "searching is refused: %.*s", STR_ARG(reply.text)); /* by its time limit, for one */
     *ret = found;
+    return SUCCESS;
+}
+
+RESULT directory_read_sids(struct directory *d, struct arena *a, struct err *e)
+{
+    static const char *const attributes[] = {"tokenGroups", NULL};
+    const struct directory_search search = {S(""), LDAP_SCOPE_BASE, S("(objectClass=*)"), attributes};
+    struct directory_entry root = {0};
+    result found = directory_find(d, &search, a, &root, e);
+    if (!directory_is_open(d))
+        return found;
+    d->sids = is_ok(found) && root.n == 1 ? root.values[0] : STR_ABSENT;
     return SUCCESS;
 }
 

@@ -13,6 +13,7 @@ struct directory {
     struct str base;   /* DC=lab,DC=test */
     struct str domain; /* lab.test */
     int64_t clock;     /* how far the domain controller's clock is before ours, microseconds */
+    struct str sids;   /* of who has signed in, and its groups, as bytes; absent: not known */
 };
 #define AUTO_DIRECTORY __attribute__((cleanup(directory_close))) struct directory
 
@@ -36,6 +37,10 @@ int64_t directory_now(const struct directory *d);
  * hour. Codes: unreachable, refused. */
 RESULT directory_bind(struct directory *d, struct str name, const struct secret *password, struct arena *a,
                       enum login_word *ret, struct err *e);
+
+/* Find out who has signed in, by whatever name: fills d->sids, where the domain controller says it. Codes: unreachable.
+ */
+RESULT directory_read_sids(struct directory *d, struct arena *a, struct err *e);
 
 struct directory_search {
     struct str base;

@@ -58,6 +58,10 @@ void findings_write(const struct findings *found, struct json_writer *w)
         json_key(w, S("fence_token"));
         json_write_str(w, found->fence_token);
     }
+    if (found->is_functional.is_set) {
+        json_key(w, S("is_functional"));
+        json_write_bool(w, found->is_functional.value);
+    }
     json_key(w, S("text"));
     json_write_str(w, found->text.n ? found->text : S(""));
 }

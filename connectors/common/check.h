@@ -7,8 +7,9 @@
 struct findings {
     bool can_change, can_compare, can_install_keys;
     struct str scheme, text;
-    int64_t fence_s;        /* an attempt is over by itself after so long; 0: nothing sees to that */
-    struct str fence_token; /* or it can be ended by this; absent: it cannot */
+    int64_t fence_s;               /* an attempt is over by itself after so long; 0: nothing sees to that */
+    struct str fence_token;        /* or it can be ended by this; absent: it cannot */
+    struct opt_bool is_functional; /* the account is the one that has signed in, whatever the names; not set: unknown */
 };
 
 /* What each kind does in its own manner, with its own state and request. */

@@ -31,6 +31,21 @@ const char *account_dn_check(struct str s)
     return NULL;
 }
 
+/* The same for every spelling of a name; absent when it is none. */
+static struct str dn_key(struct str s, struct arena *a)
+{
+    struct berval text = {.bv_len = s.n, .bv_val = (char *)s.p}, plain = {0};
+    LDAPDN parsed = NULL;
+    struct str key = STR_ABSENT;
+    if (s.n == 0 || ldap_bv2dn(&text, &parsed, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
+        return key;
+    if (ldap_dn2bv(parsed, &plain, LDAP_DN_FORMAT_LDAPV3) == LDAP_SUCCESS)
+        key = text_key(a, (struct str){plain.bv_val, plain.bv_len});
+    ldap_memfree(plain.bv_val);
+    ldap_dnfree(parsed);
+    return key;
+}
+
 /* The functional account is named by its DN, or by a uid; no uid that anyone uses has an equals sign. */
 static bool is_dn(struct str s)
 {
@@ -132,6 +147,7 @@ static RESULT sign_in(struct directory *d, struct arena *a, struct answer *answe
     if (word != LOGIN_ACCEPTED)
         return check_denied_by_word(answer, login_word_text(word), e);
     d->session = TAKE(ld);
+    d->session_dn = arena_str(d->target.arena, str_of(dn));
     d->target.session_key = (struct host_key){arena_str(d->target.arena, answer->host_key.type),
                                               arena_str(d->target.arena, answer->host_key.sha256)};
     return SUCCESS;
@@ -163,6 +179,16 @@ static struct str describe(LDAP *ld, LDAPMessage *entry, const struct verifiers 
     return text.n > 2 ? arena_str(a, str_sub(buf_str(&text), 2, text.n)) : S("");
 }
 
+/* By the server's name of the entry, or by the one that both were given. */
+static bool is_functional(const struct directory *d, LDAPMessage *entry, struct str given, struct arena *a)
+{
+    char *dn = ldap_get_dn(d->session, entry);
+    struct str ours = dn_key(d->session_dn, a);
+    bool is_same = str_equal(ours, dn_key(str_of(dn ? dn : ""), a)) || str_equal(ours, dn_key(given, a));
+    ldap_memfree(dn);
+    return str_is_set(ours) && is_same;
+}
+
 static RESULT look_at_account(struct directory *d, const struct check_request *r, struct arena *a,
                               struct findings *found, struct err *e)
 {
@@ -175,6 +201,7 @@ static RESULT look_at_account(struct directory *d, const struct check_request *r
     struct str text = describe(d->session, entry.entry, &verifiers, why_not, a);
     *found = (struct findings){.can_change = !why_not,
                                .can_compare = verifiers_are_known(&verifiers),
+                               .is_functional = {true, is_functional(d, entry.entry, r->dn, a)},
                                .scheme = text_printable(a, verifiers_scheme(&verifiers), TEXT_MAX),
                                .text = text_printable(a, text, TEXT_MAX)};
     return SUCCESS;

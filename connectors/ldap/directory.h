@@ -10,7 +10,8 @@ struct directory {
     bool has_functional;
     struct str functional_account;
     const struct secret *functional_password;
-    LDAP *session; /* of the functional account; NULL: none */
+    LDAP *session;         /* of the functional account; NULL: none */
+    struct str session_dn; /* the name that it was opened with */
 };
 
 /* For the rows of requests: NULL when it may name an account, else the reason. */

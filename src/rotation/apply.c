@@ -301,6 +301,7 @@ static result preflight(struct attempt *t, struct err *e)
     if (!t->job.version)
         TRY(wish_for_candidate(t, e));
     TRY(attempt_connect(t, e));
+    TRY(own_check_told(t, e));
     TRY(check_rights(t, e));
     if (!t->has_password_part)
         return SUCCESS;

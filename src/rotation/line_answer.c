@@ -23,6 +23,7 @@ static const struct field reply_fields[] = {
     TEXT("fence", struct line_reply, fence, .max = 16, .or_text = ""),
     TEXT("fence_token", struct line_reply, fence_token, .max = 100, .or_text = ""),
     INT("fence_s", struct line_reply, fence_s, .max = 86400),
+    OPT_FLAG("is_functional", struct line_reply, is_functional),
     TEXT("result", struct line_reply, result, .max = 32, .or_text = ""),
     FLAG("match", struct line_reply, match),
     FLAG("encrypted", struct line_reply, encrypted),

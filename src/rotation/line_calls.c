@@ -121,6 +121,7 @@ RESULT line_check(struct line *l, const struct line_setup *setup, struct target_
         .scheme = reply.scheme,
         .fence_s = reply.fence_s,
         .fence_token = str_equal(reply.fence, S("session")) ? reply.fence_token : S(""),
+        .is_functional = reply.is_functional,
         .text = reply.text,
     };
     return SUCCESS;

@@ -10,6 +10,7 @@ struct line_reply {
     int64_t id, protocol, fence_s;
     bool ok, can_change, can_compare, can_install_keys, match, encrypted, guessed;
     struct str code, text, connector, scheme, fence, fence_token, result, public_key;
+    struct opt_bool is_functional;
     struct secret *private_key;
     struct host_key *host_key;
 };

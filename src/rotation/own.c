@@ -82,6 +82,21 @@ result own_check_alone(const struct own *o, struct err *e)
                 o->others + 1);
 }
 
+result own_check_told(const struct attempt *t, struct err *e)
+{
+    bool is_own = t->own.functional_id != 0;
+    struct opt_bool told = t->check.is_functional;
+    if (!told.is_set || told.value == is_own || !t->functional.secret.password)
+        return SUCCESS;
+    if (told.value)
+        return FAIL_AS(e, REFUSED, "functional_shared",
+                       "this account is the system's own functional account, under another name: give both the same "
+                       "DistinguishedName");
+    return FAIL_AS(e, REFUSED, "functional_shared",
+                   "this account is not the system's own functional account, only named like it: give the functional "
+                   "account by its DistinguishedName");
+}
+
 /* ---- turning ---- */
 
 struct turning {

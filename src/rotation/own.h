@@ -14,6 +14,8 @@ struct own {
 RESULT own_find(struct db *db, struct arena *a, const struct managed_account *account, struct own *ret, struct err *e);
 /* INVALID: a change would lock the vault out of the others; or it cannot be told whether it is that account. */
 RESULT own_check_alone(const struct own *o, struct err *e);
+/* The target knows it by whatever name. REFUSED "functional_shared": its last check says otherwise than own_find. */
+RESULT own_check_told(const struct attempt *t, struct err *e);
 /* Whose row among the budgets the failed sign-ins of a system's functional account count on: negative; the systems of
  * one directory have one, and those of a functional account that is a domain's. */
 RESULT own_budget_row(struct db *db, struct arena *a, const struct managed_system *s, int64_t *ret, struct err *e);

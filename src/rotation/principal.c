@@ -74,9 +74,13 @@ static struct str dn_key(struct arena *a, struct str dn)
 bool principal_is_functional(struct arena *a, const struct target_account *who, struct str functional,
                              int64_t platform_id)
 {
-    if (platform_id == PLATFORM_ACTIVE_DIRECTORY || platform_id == PLATFORM_LDAP)
-        return (who->dn.n && str_equal(dn_key(a, functional), dn_key(a, who->dn))) ||
-               str_equal(text_key(a, plain_name(functional)), text_key(a, plain_name(who->name)));
+    bool is_directory = platform_id == PLATFORM_ACTIVE_DIRECTORY || platform_id == PLATFORM_LDAP;
+    if (is_directory && str_find_char(functional, '=') >= 0)
+        return who->dn.n && str_equal(dn_key(a, functional), dn_key(a, who->dn));
+    if (platform_id == PLATFORM_ACTIVE_DIRECTORY)
+        return str_equal(text_key(a, plain_name(functional)), text_key(a, plain_name(who->name)));
+    if (platform_id == PLATFORM_LDAP)
+        return str_equal(text_key(a, functional), text_key(a, who->name));
     if (platform_id == PLATFORM_MYSQL)
         return str_equal(plain_name(functional), plain_name(who->name));
     return str_equal(functional, who->name);

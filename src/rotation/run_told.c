@@ -49,6 +49,7 @@ static result look_before(struct attempt *t, struct err *e)
     if (!t->functional.is_set)
         return FAIL_AS(e, REFUSED, "functional_missing", "the managed system has no functional account");
     TRY(is_own(t) ? own_connect(t, OWN_AS_KNOWN, e) : attempt_connect(t, e));
+    TRY(own_check_told(t, e));
     if ((t->has_password_part && !t->check.can_change) || (t->has_key_part && !t->check.can_install_keys))
         return FAIL_AS(e, REFUSED, "elevation_denied", "the functional account may not change this account");
     return SUCCESS;

@@ -123,8 +123,8 @@ class Ldap(Platform):
     kind, platform, entity = "ldap", 1001, 3
     passwords, blind = ldap_server.PASSWORDS, "writer"
 
-    def __init__(self, folder):
-        self.running = ldap_server.LdapServer(folder / "server").start()
+    def __init__(self, folder, **more):
+        self.running = ldap_server.LdapServer(folder / "server", **more).start()
 
     def functional_name(self, name):
         return ldap_server.dn_of(name)
@@ -184,7 +184,7 @@ class Account:
         self.ps, self.target, self.name = ps, target, name
         self.system_id = system or target.system(ps, functional)
         self.first = first or target.first(name)
-        body = dict(target.names(name), Password=self.first, ApiEnabled=True, AutoManagementFlag=False, **more)
+        body = {**target.names(name), "Password": self.first, "ApiEnabled": True, "AutoManagementFlag": False, **more}
         self.id = ok(ps.post(f"/ManagedSystems/{self.system_id}/ManagedAccounts", body), 201)["ManagedAccountID"]
 
     def put(self, password=None, **more):

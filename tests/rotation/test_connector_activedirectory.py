@@ -22,7 +22,7 @@ def test_check(connector, dc):
     answer = check(connector, dc)
     assert answer.pop("text").startswith("the password was last changed 20")
     assert answer == {"id": connector.last_id, "ok": True, "can_change": True, "can_compare": False,
-                      "can_install_keys": False, "scheme": "", "fence": "none", "fence_s": 0,
+                      "can_install_keys": False, "scheme": "", "fence": "none", "fence_s": 0, "is_functional": False,
                       "host_key": {"type": "x509", "sha256": dc.pin}}
 
 
@@ -50,7 +50,10 @@ def test_the_state_of_an_account_is_told(connector, dc):
 
 @pytest.mark.parametrize("name", [f"CN=func,{USERS}", "func@lab.test", "LAB\\func", "func"])
 def test_names_of_the_functional_account(connector, dc, name):
-    check(connector, dc, who=functional(account=name) if name == "func" else functional() | {"account": name})
+    answer = check(connector, dc, who=functional() | {"account": name})
+    assert answer["is_functional"] is False and check(connector, dc, "func", functional() | {"account": name})["is_functional"] is True
+    assert check(connector, dc, "FUNC", functional() | {"account": name}, again=True)["is_functional"] is True
+    assert check(connector, dc, "u1", functional() | {"account": name}, again=True)["is_functional"] is False
     assert change(connector, "u1", "By-Any-Name-1!")["ok"]
     assert dc.has_password("u1", "By-Any-Name-1!")
 

@@ -35,6 +35,17 @@ def test_the_whole_way_by_both_kinds_of_tls(connector, server, ldaps):
     assert "last changed 20" in check(connector, server, "u1", ldaps=ldaps)["text"]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_which_account_has_signed_in(connector, server, again):
+    """By any spelling of its name, and whatever the account is called here."""
+    who = functional("func") | {"account": dn_of("func").replace(",", " , ").replace("cn=f", "CN=\\66")}
+
+    def is_functional(account, dn=""):
+        return connector.call("check", target=target(server), host_keys=keys(server), functional=who, account=account, dn=dn, again=again)["is_functional"]
+    assert is_functional("u1") is False and is_functional("func", dn_of("u1")) is False
+    assert is_functional("func") is True and is_functional("The vault", dn_of("func").upper()) is True
+
+
 def test_rights(connector, server):
     answer = check(connector, server, "u2", "writer")
     assert (answer["can_change"], answer["can_compare"], answer["scheme"]) == (True, False, "")

@@ -4,7 +4,7 @@ import contextlib
 import pytest
 import samba_dc
 from cut_proxy import UP, CutProxy
-from platform_fixtures import Account, ActiveDirectory, in_background, is_settled, job_of, state_of, steps_of
+from platform_fixtures import Account, ActiveDirectory, Ldap, in_background, is_settled, job_of, state_of, steps_of
 from store import Store
 from support import ok, wait_for
 
@@ -83,3 +83,43 @@ def test_another_system_waits_for_it_and_after_ten_minutes_no_longer(server, ps,
     assert state_of(admin, own)["state"] == "proved" and own.is_live()
     assert failed_logins(domain) - failed <= 1
     assert there.put("There-Last-3!").status_code == 204
+
+
+# -- which account it is, where both are named otherwise ------------------------------------------------------------------
+
+def taken_on(ps, target, functional, **names):
+    """A system whose functional account is given by this name; that very account, named as said, and another one."""
+    for name in ("func", "u1"):
+        target.set_password(name, target.passwords[name])
+    body = {"PlatformID": target.platform, "AccountName": functional, "DisplayName": f"called {functional}", "Password": target.passwords["func"]}
+    system = target.system(ps, FunctionalAccountID=ok(ps.post("/FunctionalAccounts", body), 201)["FunctionalAccountID"])
+    return Account(ps, target, "func", system=system, **names), Account(ps, target, "u1", system=system)
+
+
+def is_refused(account):
+    """It is told what to do; else its new password would never reach the row that the vault signs in with."""
+    answer = account.put("Never-sent-1!")
+    return answer.status_code == 400 and "DistinguishedName" in answer.text and account.is_live() and account.password() == account.first
+
+
+def test_named_by_its_dn_it_is_known_once_the_account_has_that_too(ps, domain):
+    own, other = taken_on(ps, domain, "CN=func, CN=Users, DC=lab, DC=test")
+    assert is_refused(own) and other.put("Other-Second-2!").status_code == 204
+    ok(ps.put(f"/ManagedAccounts/{own.id}", {"AccountName": "func", "DistinguishedName": "CN=func,CN=Users,DC=lab,DC=test"}))
+    answer = own.put("Own-Second-2!")
+    assert answer.status_code == 204 and own.is_live(), answer.text
+    assert other.put("Other-Third-3!").status_code == 204 and other.is_live()
+
+
+def test_named_by_a_upn_of_another_name(ps, domain):
+    domain.running.set("func", "userPrincipalName", "vault@lab.test")
+    own, other = taken_on(ps, domain, "vault@lab.test")
+    assert is_refused(own) and other.put("Other-Second-2!").status_code == 204
+    domain.running.set("func", "userPrincipalName", "func@lab.test")
+
+
+def test_named_by_its_uid(ps, tmp_path):
+    """The account is found by its distinguished name; what else it is called is anybody's choice."""
+    with Ldap(tmp_path, anonymous=True) as target:
+        own, other = taken_on(ps, target, "func", AccountName="The vault's own")
+        assert is_refused(own) and other.put("Other-Second-2!").status_code == 204

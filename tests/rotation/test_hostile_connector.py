@@ -162,6 +162,16 @@ def test_nonsense_before_the_change_is_one_refused_job(server, admin, account, n
     assert account.put("Works-Again-1!").status_code == 204 and account.password() == "Works-Again-1!"
 
 
+@pytest.mark.parametrize("name, says", [("func", False), ("robot", True)])
+def test_who_has_signed_in_is_somebody_else_than_the_names_say(ps, admin, behave, name, says):
+    """Nothing is sent when the functional account's own password would be forgotten, or turn with another account's."""
+    behave({"check": {**FOUND, "is_functional": says}})
+    target = Nowhere()
+    account = Account(ps, target, name, system=target.system(ps, Timeout=2))
+    answer = account.put("Never-Sent-1!")
+    assert answer.status_code == 400 and "system's own functional account" in answer.text and account.password() == account.first
+
+
 @pytest.mark.parametrize("how", [{"change": "garbage"}, {"change": "another id"}, {"change": "endless"}, {"change": "dies"}], ids=str)
 def test_nonsense_after_the_change_is_looked_after(server, admin, account, neighbour, behave, how):
     """What was sent may be live: the job is resolved with the same candidate, which becomes current only with a proof."""
