@@ -8,3 +8,7 @@ void guess_forget(void);   /* a request begins */
 void guess_sent(void);     /* say it just before the password goes out */
 void guess_answered(void); /* let in or refused, definitely */
 bool guess_is_open(void);
+
+/* A password was refused in passing, as sudo does: the answer says so (`password_denied`), whatever it comes to. */
+void guess_denied(void);
+bool guess_was_denied(void);

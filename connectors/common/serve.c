@@ -189,6 +189,10 @@ static bool answer_line(struct serving *s, struct str line, struct arena *a)
         done = FAIL_AS(&e, INTERNAL, "unsent", "the answer is too long");
     if (!is_ok(done))
         write_failure(s, &w, envelope.id, &answer, &e, a);
+    if (guess_was_denied()) {
+        json_key(&w, S("password_denied"));
+        json_write_bool(&w, true);
+    }
     if (str_is_set(answer.host_key.sha256)) {
         json_key(&w, S("host_key"));
         fields_encode(host_key_fields, &answer.host_key, &w, a, NULL);

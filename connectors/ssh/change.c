@@ -35,8 +35,7 @@ RESULT change_find_way(struct host *h, struct arena *a, bool *ret_may, struct er
     for (size_t i = 0; i < 2 * sizeof(ways) / sizeof(ways[0]); i++) {
         enum elevation how = ways[i / 2];
         bool has_fence = i % 2 == 0;
-        bool may_ask = h->functional.password && !h->is_sudo_password_wrong;
-        if (needs_sudo == (how == ELEVATION_NONE) || (how == ELEVATION_SUDO_PASSWORD && !may_ask))
+        if (needs_sudo == (how == ELEVATION_NONE) || (how == ELEVATION_SUDO_PASSWORD && !h->functional.password))
             continue;
         AUTO_COMMAND_OUTPUT output = {0};
         result ran = elevate(h, &how, NULL, has_fence ? with_fence : without_fence, STR_ABSENT, a, &output, e);

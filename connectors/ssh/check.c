@@ -73,6 +73,14 @@ static bool is_same_functional(const struct host *h, const struct check_function
            secret_equal(f->passphrase, known->passphrase);
 }
 
+/* Who signs in anew with a password that is wrong by now has failed once; sudo counts it twice, for its second question
+ * gets no answer. */
+static bool has_given_password(const struct host *h)
+{
+    return h->read_elevation == ELEVATION_SUDO_PASSWORD || h->change_elevation == ELEVATION_SUDO_PASSWORD ||
+           h->key_elevation == ELEVATION_SUDO_PASSWORD;
+}
+
 /* A check replaces what an earlier one has left, but for the session of one that is asked again. */
 static RESULT remember(struct host *h, const struct check_request *r, bool *ret_is_kept, struct err *e)
 {
@@ -81,7 +89,8 @@ static RESULT remember(struct host *h, const struct check_request *r, bool *ret_
     if (f && !f->password && !f->private_key)
         return FAIL_AS(e, INVALID, "bad_request", "functional: a password or a private key is required");
     TRY(target_keep(&h->target, r->target, &r->host_keys, &is_same, e));
-    *ret_is_kept = r->is_again && is_same && h->session && r->account.n > 0 && is_same_functional(h, f);
+    *ret_is_kept =
+        r->is_again && is_same && h->session && r->account.n > 0 && is_same_functional(h, f) && !has_given_password(h);
     if (*ret_is_kept)
         return SUCCESS;
     host_forget_session(h);
@@ -132,6 +141,8 @@ static RESULT look_at_account(struct host *h, const struct check_request *r, str
     h->checked_scheme = found->scheme;
     if (verifier_is_locked(field))
         found->text = S("the account's password is locked; a change unlocks it");
+    else if (h->is_sudo_password_wrong)
+        found->text = S("sudo does not take the functional account's password");
     else if (!found->can_change)
         found->text = S("the functional account may not set passwords");
     else if (!found->can_compare)

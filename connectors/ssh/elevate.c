@@ -2,6 +2,7 @@
 #include "ssh/elevate.h"
 
 #include "base/secret_open.h"
+#include "common/guess.h"
 
 bool elevate_has_worked(const struct command_output *o)
 {
@@ -85,7 +86,7 @@ static bool may_try(const struct host *h, enum elevation how)
 {
     bool needs_sudo = str_equal(h->elevation, S("sudo"));
     if (how == ELEVATION_SUDO_PASSWORD)
-        return needs_sudo && h->functional.password && !h->is_sudo_password_wrong;
+        return needs_sudo && h->functional.password;
     return needs_sudo == (how == ELEVATION_SUDO);
 }
 
@@ -97,12 +98,19 @@ RESULT elevate(struct host *h, enum elevation *how, const char *user, const char
     for (enum elevation way = first; way <= last && way != ELEVATION_DENIED; way++) {
         if (is_open && !may_try(h, way))
             continue;
+        if (way == ELEVATION_SUDO_PASSWORD && h->is_sudo_password_wrong)
+            break; /* and what follows it in the input would be the next guess */
         TRY(run_one_way(h, way, user, command, input, a, ret, e));
-        h->is_sudo_password_wrong |= says(ret, "incorrect password attempt");
+        if (way == ELEVATION_SUDO_PASSWORD && says(ret, "incorrect password attempt")) {
+            h->is_sudo_password_wrong = true;
+            guess_denied();
+        }
         if (way == ELEVATION_NONE || !is_refused_by_sudo(ret)) {
             *how = way;
             return SUCCESS;
         }
     }
-    return FAIL_AS(e, UNREACHABLE, "elevation_denied", "sudo does not let the functional account do this");
+    return FAIL_AS(e, UNREACHABLE, "elevation_denied",
+                   h->is_sudo_password_wrong ? "sudo does not take the functional account's password"
+                                             : "sudo does not let the functional account do this");
 }

@@ -186,6 +186,7 @@ result apply_candidate(struct attempt *t, struct err *e)
     keepsakes_keep(t->config->keepsakes, t->config->keys, t->account.id, t->job.version, &t->candidate,
                    t->candidate_public);
     result sent = send_candidate(t, &why);
+    TRY(attempt_count_denied(t, e));
     if (!is_ok(sent))
         return not_proved(t, sent.code, was_sent, &why, e);
     t->acknowledged_at = clock_monotonic();

@@ -265,6 +265,20 @@ static bool may_have_failed_to_log_in(const struct attempt *t, const struct err 
     return attempt_has_word(why, "functional_denied") || (t->line && line_has_guessed(t->line));
 }
 
+/* Twice, as a host does it: sudo's second question gets no answer. Once is spent already by who guesses. */
+static result note_password_denied(struct db *db, void *argument, struct err *e)
+{
+    struct attempt *t = argument;
+    if (!t->is_guessing)
+        TRY(note_functional_denied(db, t, e));
+    return note_functional_denied(db, t, e);
+}
+
+result attempt_count_denied(struct attempt *t, struct err *e)
+{
+    return t->line && line_take_denied(t->line) ? attempt_write(t, note_password_denied, e) : SUCCESS;
+}
+
 result attempt_connect(struct attempt *t, struct err *e)
 {
     size_t known = 0;
@@ -280,7 +294,10 @@ result attempt_connect(struct attempt *t, struct err *e)
         r = first_use(t, e);
     }
     if (is_ok(r))
-        return r;
+        return attempt_count_denied(t, e);
+    struct err why = *e;
+    TRY(attempt_count_denied(t, e));
+    *e = why;
     if (may_have_failed_to_log_in(t, e) && t->functional.secret.password && !t->is_guessing) {
         struct err denied = *e;
         TRY(attempt_write(t, note_functional_denied, e));

@@ -74,6 +74,8 @@ RESULT attempt_load_functional(struct attempt *t, struct err *e); /* that of t->
 /* Record that secrets leave to a connector; then start it and look at the target: host key pinned, functional session,
  * what it may do. UNREACHABLE: nothing was sent; e->word says why. */
 RESULT attempt_connect(struct attempt *t, struct err *e);
+/* After a call that may have made sudo ask: what was refused there is spent from the functional account's budget. */
+RESULT attempt_count_denied(struct attempt *t, struct err *e);
 RESULT attempt_step(struct attempt *t, const char *step, bool is_ok, struct str text,
                     struct err *e); /* note it, durably */
 /* A writer's step with the attempt as argument. */

@@ -27,7 +27,7 @@ struct line {
     int socket, problems;                          /* problems: the connector's standard error; -1 when it has ended */
     int64_t last_id, timeout_s, deadline, started; /* started: monotonic */
     bool is_broken, has_failed;                    /* has_failed: some call has */
-    bool has_guessed;
+    bool has_guessed, was_denied;
     struct kept_setup *setup;
     struct censor *censor;
     struct buf request, reply, problem;
@@ -178,6 +178,7 @@ RESULT line_exchange(struct line *l, struct json_writer *w, enum line_effect eff
         return lost(l, effect, true, "the connector's answer is out of step", e);
     l->has_failed = l->has_failed || !ret->ok;
     l->has_guessed = ret->guessed;
+    l->was_denied = l->was_denied || ret->password_denied;
     return ret->ok ? SUCCESS : refusal(l, effect, ret, e);
 }
 
@@ -284,6 +285,13 @@ bool line_is_broken(const struct line *l)
 bool line_has_guessed(const struct line *l)
 {
     return l->has_guessed;
+}
+
+bool line_take_denied(struct line *l)
+{
+    bool was_denied = l->was_denied;
+    l->was_denied = false;
+    return was_denied;
 }
 
 bool line_may_serve_again(struct line *l)

@@ -65,6 +65,9 @@ bool line_is_broken(const struct line *l);
 /* The last call failed, and by the connector's word a password had gone out that the target may count as a wrong one.
  */
 bool line_has_guessed(const struct line *l);
+/* Since this was last asked, some call, failed or not, has told that the target refused the functional account's
+ * password in passing. */
+bool line_take_denied(struct line *l);
 /* Has every call succeeded, and is a functional session there? Then the line may serve another job (line_pool.h). */
 bool line_may_serve_again(struct line *l);
 

@@ -28,6 +28,7 @@ static const struct field reply_fields[] = {
     FLAG("match", struct line_reply, match),
     FLAG("encrypted", struct line_reply, encrypted),
     FLAG("guessed", struct line_reply, guessed),
+    FLAG("password_denied", struct line_reply, password_denied),
     TEXT("public_key", struct line_reply, public_key, .max = 16384),
     SECRET("private_key", struct line_reply, private_key, .max = 16384),
     FIELD_END,

@@ -42,23 +42,29 @@ static result count_signing_in(struct db *db, const struct attempt *t, int64_t n
                      ret, "no count", e);
 }
 
+/* Where a key lets in, only sudo asks for the password; a host counts a wrong one twice (attempt_count_denied). */
+static int64_t cost_of_failing(const struct attempt *t)
+{
+    return t->functional.secret.private_key && str_equal(t->functional.elevation, S("sudo")) ? 2 : 1;
+}
+
 result own_let_sign_in(struct db *db, struct attempt *t, struct err *e)
 {
     struct login_budget b;
-    int64_t others, now = clock_now();
+    int64_t others, now = clock_now(), cost = cost_of_failing(t);
     if (!t->functional.is_set || !t->functional.secret.password)
         return SUCCESS;
     TRY(budget_get(db, t->arena, t->functional_budget, now, &b, e));
-    if (b.left == 0) {
+    if (b.left < cost) {
         struct civil c = time_to_civil(b.until);
         return FAIL_AS(e, BUSY, "budget", "failed-login budget of the functional account spent until %02d:%02d", c.hour,
                        c.minute);
     }
     /* One system's lanes alone can do no more than that. */
-    if ((int64_t)t->config->per_system <= b.left && !platform_is_directory(t->system.platform_id))
+    if ((int64_t)t->config->per_system * cost <= b.left && !platform_is_directory(t->system.platform_id))
         return SUCCESS;
     TRY(count_signing_in(db, t, now, &others, e));
-    if (others < b.left)
+    if ((others + 1) * cost <= b.left)
         return SUCCESS;
     return FAIL_AS(e, BUSY, OWN_WAITS,
                    "%" PRId64 " other jobs are signing in as the functional account, which may fail to log in %" PRId64

@@ -191,6 +191,7 @@ static result run_action(struct propagation *p, int64_t id, bool *ret_goes_on, s
         return action_over(p, id, "skipped",
                            arena_printf(t->arena, "action %" PRId64 " is not the account's any more", id), e);
     result restarted = line_restart(t->line, p->action.service, &why);
+    TRY(attempt_count_denied(t, e));
     if (is_ok(restarted))
         return action_over(p, id, "restarted", p->action.service, e);
     if (attempt_is_ours(&why)) {

@@ -68,6 +68,7 @@ class SshHost:
     setup              shell text that root runs inside the host once, after the accounts are made
     permit_root_login  lets root log in with its password
     faillock_deny      failed logins after which pam_faillock locks an account for a minute; 0: never
+    sudo_counts        a wrong password given to sudo is one of these failed logins
     fail_delay         keep the 1.4 to 3.8 s that pam_unix waits after a wrong password
     max_startups       sshd's limit on connections that have not logged in yet
     sshd_options       more of sshd_config, such as {"AllowUsers": "func u1"}
@@ -76,7 +77,7 @@ class SshHost:
 
     address = "127.0.0.1"
 
-    def __init__(self, directory=None, setup=None, permit_root_login=False, *, faillock_deny=0, fail_delay=False,
+    def __init__(self, directory=None, setup=None, permit_root_login=False, *, faillock_deny=0, sudo_counts=False, fail_delay=False,
                  max_startups="500:30:1000", sshd_options=None, port=0):
         if directory is None:
             directory = tempfile.mkdtemp(prefix="keyturn-host-")
@@ -87,6 +88,7 @@ class SshHost:
         self.options = {"PermitRootLogin": "yes" if permit_root_login else "no", "MaxStartups": max_startups,
                         **(sshd_options or {})}
         self.faillock_deny = faillock_deny
+        self.sudo_counts = sudo_counts
         self.fail_delay = fail_delay
         self.port = port
         self._process = None
@@ -121,7 +123,7 @@ class SshHost:
 
     def _start_on(self, port):
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
-                       "KEYTURN_HOST_DENY": str(self.faillock_deny),
+                       "KEYTURN_HOST_DENY": str(self.faillock_deny), "KEYTURN_HOST_SUDO": "yes" if self.sudo_counts else "no",
                        "KEYTURN_HOST_DELAY": "yes" if self.fail_delay else "no"}
         options = [f"{name}={value}" for name, value in self.options.items()]
         (self.directory / "namespace.pid").unlink(missing_ok=True)
@@ -280,6 +282,10 @@ class SshHost:
         """Count the failed password logins of an account that sshd has logged."""
         pattern = rf"^Failed (password|keyboard-interactive/pam) for (invalid user )?{re.escape(name)} from "
         return len(re.findall(pattern, self.log, re.MULTILINE))
+
+    def counted_failures(self, name):
+        """How many failed logins pam_faillock holds against an account now."""
+        return self.run(["/usr/sbin/faillock", "--user", name]).stdout.count(" V\n")
 
     # -- the host key -------------------------------------------------------------------------------------------
 

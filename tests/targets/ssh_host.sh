@@ -10,6 +10,7 @@
 # The host lives as long as standard input is open: a caller that dies, however it dies, takes its host along.
 # A first start makes the accounts (ssh_host_accounts.sh, then DIRECTORY/setup.sh); later ones find them.
 # In the environment: KEYTURN_HOST_DENY=N locks an account for a minute after N failed logins (pam_faillock),
+# KEYTURN_HOST_SUDO=yes counts those of sudo as well, as a host with pam_faillock in common-auth does,
 # KEYTURN_HOST_DELAY=yes keeps the seconds that pam_unix waits after a wrong password.
 set -eu
 
@@ -43,10 +44,10 @@ LogLevel VERBOSE
 CONFIG
 }
 
-# Only sshd counts failures: a wrong sudo password of the functional account must not lock it.
-write_sshd_pam()
+# Only sshd counts failures, unless it is said otherwise.
+write_pam()
 {
-    local deny=${KEYTURN_HOST_DENY:-0} delay=nodelay
+    local service=$1 deny=${KEYTURN_HOST_DENY:-0} delay=nodelay
     if [ "${KEYTURN_HOST_DELAY:-no}" = yes ]; then
         delay=
     fi
@@ -62,17 +63,18 @@ auth required pam_faillock.so preauth deny=$deny unlock_time=60 $delay
 auth [success=1 default=ignore] pam_unix.so $delay
 auth [default=die] pam_faillock.so authfail deny=$deny unlock_time=60 $delay
 auth sufficient pam_faillock.so authsucc deny=$deny unlock_time=60
-account required pam_faillock.so
 PAM
+        # It forgets them when a key is let in; a host that has it in common-auth alone has no such line.
+        [ "${KEYTURN_HOST_SUDO:-no}" = yes ] || echo account required pam_faillock.so
     fi
-    sed '/^@include common-auth/d' /etc/pam.d/sshd
+    sed '/^@include common-auth/d' "/etc/pam.d/$service"
 }
 
 # Runs as process 1 of the new namespaces and becomes sshd.
 enter_host()
 {
     local directory=$1 port=$2
-    local root=$directory/root
+    local root=$directory/root service
     shift 2
     mount -t overlay overlay -o "lowerdir=/,upperdir=$directory/up,workdir=$directory/work" "$root"
     mount -t proc proc "$root/proc"
@@ -83,8 +85,10 @@ enter_host()
         ssh-keygen -q -t ed25519 -N '' -C target -f "$root/etc/ssh/target_ed25519"
     fi
     write_sshd_config "$port" "$@" >"$root/etc/ssh/target_config"
-    write_sshd_pam >"$directory/sshd.pam"
-    cp "$directory/sshd.pam" "$root/etc/pam.d/sshd"
+    for service in sshd $([ "${KEYTURN_HOST_SUDO:-no}" = no ] || echo sudo); do
+        write_pam "$service" >"$directory/$service.pam"
+        cp "$directory/$service.pam" "$root/etc/pam.d/$service"
+    done
     if [ ! -f "$directory/accounts-made" ]; then
         chroot "$root" /bin/bash -s <"$here/ssh_host_accounts.sh"
         if [ -f "$directory/setup.sh" ]; then
