@@ -11,7 +11,8 @@
 struct line_to {
     CURL *curl;
     struct curl_slist *resolved; /* the name's address: nobody is asked for it */
-    int fd;                      /* of the connection; -1: none */
+    const struct target_address *target;
+    int fd; /* of the connection; -1: none */
 };
 
 struct far {

@@ -1,4 +1,5 @@
 /* controlroom/http.c: one HTTPS request to a numeric address; the pinned key alone is trusted. */
+#include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -22,10 +23,34 @@ struct exchange {
 
 /* ---- what libcurl calls ---- */
 
+/* Whatever libcurl makes of a name: is it the address that the server has checked? */
+static bool is_target(const struct target_address *target, const struct curl_sockaddr *to)
+{
+    char text[64] = "";
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } where = {.any = {0}};
+    struct in6_addr wanted = {0};
+    if (to->addrlen > sizeof(where) || target->address.n >= sizeof(text))
+        return false;
+    memcpy(text, target->address.p, target->address.n);
+    memcpy(&where, &to->addr, to->addrlen);
+    if (to->family == AF_INET)
+        return inet_pton(AF_INET, text, &wanted) == 1 && where.v4.sin_port == htons((uint16_t)target->port) &&
+               memcmp(&wanted, &where.v4.sin_addr, sizeof(where.v4.sin_addr)) == 0;
+    return to->family == AF_INET6 && inet_pton(AF_INET6, text, &wanted) == 1 &&
+           where.v6.sin6_port == htons((uint16_t)target->port) &&
+           memcmp(&wanted, &where.v6.sin6_addr, sizeof(wanted)) == 0;
+}
+
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *to)
 {
     struct line_to *l = context;
     (void)purpose;
+    if (!is_target(l->target, to))
+        return CURL_SOCKET_BAD;
     l->fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
     watchdog_guard(l->fd);
     return l->fd < 0 ? CURL_SOCKET_BAD : l->fd;
@@ -95,6 +120,23 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
 
 /* ---- a line ---- */
 
+/* "127.1", "2130706433" and "0x7f.1" too: libcurl reads an address where the last part is a number. */
+static bool ends_in_number(struct str s)
+{
+    size_t from = s.n;
+    while (from > 0 && s.p[from - 1] != '.')
+        from--;
+    struct str last = str_sub(s, from, s.n);
+    bool is_hex = last.n > 1 && last.p[0] == '0' && (last.p[1] == 'x' || last.p[1] == 'X');
+    bool is_number = last.n > 0;
+    for (size_t i = is_hex ? 2 : 0; i < last.n; i++) {
+        char c = last.p[i];
+        is_number =
+            is_number && ((c >= '0' && c <= '9') || (is_hex && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))));
+    }
+    return is_number;
+}
+
 static bool is_host_name(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -103,7 +145,7 @@ static bool is_host_name(struct str s)
         if (!is_plain && !((c == '-' || c == '.') && i > 0 && i + 1 < s.n))
             return false;
     }
-    return s.n > 0 && s.n <= 253;
+    return s.n > 0 && s.n <= 253 && !ends_in_number(s);
 }
 
 static struct str bracketed(struct arena *a, struct str address)
@@ -158,6 +200,7 @@ result line_to_open(const struct far *f, struct line_to **ret, struct err *e)
     if (!l)
         abort();
     l->fd = -1;
+    l->target = &f->target.address;
     l->curl = curl_easy_init();
     struct arena *a = arena_new();
     if (is_host_name(f->target.address.name))

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import sqlite3
 import ssl
 import string
@@ -145,6 +146,19 @@ def test_an_api_key_signs_in_too(connector, far):
     assert push(connector, LOGIN, "By-Key-1!")["ok"] and far.login_password() == "By-Key-1!"
     answer = try_check(connector, far, who(password=far.api_key[:-1] + ("A" if far.api_key[-1] != "A" else "B")))
     assert (answer["code"], answer["result"]) == ("functional_denied", "denied") and "API key" in answer["text"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0X7F.1", "0177.1"])
+def test_a_name_that_is_an_address_in_disguise_is_not_dialled(connector, tmp_path, name):
+    """libcurl reads every one of these as 127.0.0.1; who is dialled is the address that the server has checked."""
+    with ScriptedControlRoom(tmp_path, {"/v2/authentication": token()}) as scripted, socket.create_server(("127.0.0.1", 0)) as other, \
+            CutProxy(scripted.port, listen=("127.0.0.77", other.getsockname()[1]), target_address="127.0.0.1") as checked:
+        other.settimeout(0.2)
+        where = {"name": name, "address": checked.address, "port": checked.port, "timeout_s": 5, "instance": "", "domain": ""}
+        answer = connector.call("check", target=where, host_keys=keys(scripted.pin), functional=who(), account="root")
+        with pytest.raises(TimeoutError):
+            other.accept()
+        assert answer["ok"], answer
 
 
 def test_a_domain_name_finds_the_server_without_dns(connector, far):
