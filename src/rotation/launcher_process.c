@@ -194,11 +194,17 @@ static void answer(const struct table *t, const struct launcher_reply *reply, co
         ;
 }
 
+/* With whatever it has started: it leads a session of its own, and its helpers know what it was told. */
+static void kill_connector(pid_t pid)
+{
+    kill(-pid, SIGKILL);
+}
+
 static void let_go(struct table *t, pid_t pid)
 {
     for (size_t i = 0; i < CONNECTORS_MAX && pid > 0; i++)
         if (t->rows[i].pid == pid) {
-            kill(pid, SIGKILL);
+            kill_connector(pid);
             t->rows[i].is_let_go = true;
         }
 }
@@ -208,7 +214,7 @@ static void kill_all(const struct table *t)
 {
     for (size_t i = 0; i < CONNECTORS_MAX; i++)
         if (t->rows[i].pid != 0)
-            kill(t->rows[i].pid, SIGKILL);
+            kill_connector(t->rows[i].pid);
 }
 
 /* Kill what has outlived its limit, reap what was let go of. Returns whether something is still to be reaped. */
@@ -219,7 +225,7 @@ static bool tend(struct table *t)
     for (size_t i = 0; i < CONNECTORS_MAX; i++) {
         struct connector *row = &t->rows[i];
         if (row->pid != 0 && !row->is_let_go && now - row->started > LIFE_MAX)
-            kill(row->pid, SIGKILL);
+            kill_connector(row->pid);
         if (row->is_let_go && waitpid(row->pid, NULL, WNOHANG) != 0)
             *row = (struct connector){0};
         has_more |= row->is_let_go;

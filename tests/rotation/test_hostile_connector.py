@@ -35,6 +35,12 @@ def misbehave(request):
     number, what = request["id"], told(request)
     if isinstance(what, dict):
         return line.sendall(json.dumps({"id": number, "ok": True, **what}).encode() + b"\n")
+    if what == "helped":
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        time.sleep(1)
+        line.sendall(b"garbage\n")
     if what == "garbage":
         line.sendall(b"\x00\xff\x1b[2J{\"id\":\n")
     if what == "another id":
@@ -170,6 +176,27 @@ def test_who_has_signed_in_is_somebody_else_than_the_names_say(ps, admin, behave
     account = Account(ps, target, name, system=target.system(ps, Timeout=2))
     answer = account.put("Never-Sent-1!")
     assert answer.status_code == 400 and "system's own functional account" in answer.text and account.password() == account.first
+
+
+def processes(program):
+    """Whatever runs this script."""
+    found = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if program.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.add(int(entry.name))
+    return found
+
+
+def test_a_helper_does_not_outlive_its_connector(installed, account, behave):
+    """It knows the functional account's password as well."""
+    program = os.path.join(installed, NAME)
+    wait_for(lambda: not processes(program), timeout=40)
+    behave({"check": "helped"})
+    with in_background(account.put, "Never-Sent-1!") as put:
+        wait_for(lambda: len(processes(program)) == 2)
+        assert put.result().status_code == 400
+    wait_for(lambda: not processes(program), timeout=5)
 
 
 @pytest.mark.parametrize("how", [{"change": "garbage"}, {"change": "another id"}, {"change": "endless"}, {"change": "dies"}], ids=str)
