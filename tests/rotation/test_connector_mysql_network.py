@@ -1,6 +1,7 @@
 """tests/rotation/test_connector_mysql_network.py: the MariaDB connector's way to its server: TLS, keys, breaks, liars."""
 
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -16,6 +17,26 @@ from cut_proxy import DOWN, UP, CutProxy  # noqa: E402
 WRONG_PIN = "SHA256:" + "A" * 43
 GREETING = (b"\x5b\0\0\0\x0a5.5.5-10.11.0-MariaDB\0\x07\0\0\0abcdefgh\0\xfe\xff\x2d\x02\0\xff\x81\x15" + b"\0" * 10
             + b"ijklmnopqrst\0mysql_native_password\0")
+
+
+# ---- connection errors ----
+
+
+def test_a_blocked_address_is_told_with_its_cure(tmp_path, monkeypatch):
+    """Looking at the key alone is a connection error, except from 127.0.0.1; a sign-in takes all of them back."""
+    own = [address for address in subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split() if "." in address]
+    if not own:
+        pytest.skip("this machine has no address but 127.0.0.1")
+    monkeypatch.setattr(MariadbServer, "address", own[0])
+    with MariadbServer(tmp_path, options={"skip-name-resolve": "OFF", "max-connect-errors": 3}) as server, a_connector() as connector:
+        def ask(who):
+            fields = request(server, None, who)
+            return connector.call("check", **fields | {"target": fields["target"] | {"address": own[0]}})
+        assert all(ask(who)["ok"] for who in (None, "func") * 4)
+        answer = [ask(None) for _ in range(6)][-1]
+        assert answer["code"] == ask("func")["code"] == "unreachable" and "1129" in answer["text"] and "flush-hosts" in answer["text"], answer
+        server.sql("FLUSH HOSTS")
+        assert ask("func")["ok"]
 
 
 # ---- keys ----
