@@ -22,7 +22,8 @@ enum { REPLY_WAIT_MS = 10000, STOP_WAIT_MS = 3000 };
 struct launcher {
     int socket;
     pid_t pid;
-    uint32_t serial; /* of the last request: a reply that comes too late is not taken for the next one's */
+    uint32_t serial;      /* of the last request: a reply that comes too late is not taken for the next one's */
+    int64_t silent_until; /* it has not answered: nobody else waits for it meanwhile */
     pthread_mutex_t lock;
 };
 
@@ -106,6 +107,9 @@ static bool take_reply(const struct launcher *l, int timeout_ms, struct launcher
 static RESULT spawn_locked(struct launcher *l, const char *kind, struct launcher_reply *reply, int descriptors[2],
                            struct err *e)
 {
+    static const char silent[] = "the launcher of connectors does not answer";
+    if (clock_monotonic() < l->silent_until)
+        return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "%s", silent);
     struct launcher_request request = {.op = LAUNCHER_SPAWN, .serial = ++l->serial};
     memcpy(request.kind, kind, strlen(kind));
     if (!send_request(l, &request))
@@ -113,8 +117,10 @@ static RESULT spawn_locked(struct launcher *l, const char *kind, struct launcher
     int64_t deadline = clock_monotonic() + REPLY_WAIT_MS * INT64_C(1000);
     for (;;) {
         int64_t left_ms = (deadline - clock_monotonic()) / 1000;
-        if (left_ms <= 0 || !take_reply(l, (int)left_ms, reply, descriptors))
-            return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the launcher of connectors does not answer");
+        if (left_ms <= 0 || !take_reply(l, (int)left_ms, reply, descriptors)) {
+            l->silent_until = clock_monotonic() + REPLY_WAIT_MS * INT64_C(1000);
+            return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "%s", silent);
+        }
         if (reply->serial == l->serial)
             return SUCCESS;
         fd_autoclose_(&descriptors[0]);

@@ -14,6 +14,7 @@ import time
 from stages import STAGES, Run
 from faults import Faults
 
+SERVER = ("keyturn", "keyturn-launch")  # the launcher is a fork of it, and has points of its own
 CONNECTOR = "keyturn-connector"[:15]  # all that /proc keeps of the name of any of them
 DAY_S = 86400
 LEASE_S = 30  # rotation/job_lease.c
@@ -204,6 +205,12 @@ def descendants(pid):
     return found
 
 
+def name_of(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as handle:
+        return handle.read().strip()
+    return None
+
+
 def signal_all(pids, number):
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -227,7 +234,8 @@ class Stopping(Watched):
             faults = self.faults(lane, run, "stop", point[-1], point[-2])
             self.start(run, faults, **self.extra(run))
             watched = run.server
-            pids = (lambda: [watched.process.pid]) if self.comm == "keyturn" else (lambda: descendants(watched.process.pid))
+            names = SERVER if self.comm == "keyturn" else (self.comm,)
+            pids = lambda: [pid for pid in (watched.process.pid, *descendants(watched.process.pid)) if name_of(pid) in names]  # noqa: E731
             faults.arm()
             asked = pool.submit(run.begin)
             stopped = wait_for_stop(faults, pids, asked)

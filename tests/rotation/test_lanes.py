@@ -1,4 +1,6 @@
 """--lanes: so many changes on systems at a time, and one that waits for a dead target does not keep its lane."""
+import os
+import signal
 import subprocess
 import time
 
@@ -43,4 +45,28 @@ def test_so_many_at_a_time_and_a_lane_is_lent_where_a_target_is_dead(tmp_path, h
             assert {job_of(admin, account)["state"] for account in dead} <= {"queued", "prepared"}
     finally:
         server.stop(expect=None)
+        server.close()
+
+
+def test_a_launcher_that_does_not_answer_keeps_one_waiting_and_nobody_else(tmp_path, host):
+    """Each job would wait for it in turn, and the server's stop for all of them."""
+    server = Server(directory=str(tmp_path))
+    try:
+        server.start()
+        ps = server.passwordsafe()
+        children = subprocess.run(["pgrep", "-P", str(server.process.pid), "-x", "keyturn-launch"], capture_output=True, text=True, check=True)
+        launcher = int(children.stdout)
+        os.kill(launcher, signal.SIGSTOP)
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host))
+        host.set_password("u1", account.first)
+        answer = account.put({"Password": "Nobody-sends-it-1!"})
+        assert answer.status_code == 400 and "launcher" in answer.text, answer.text
+        began = time.monotonic()
+        for _ in range(5):
+            assert "launcher" in account.put({"Password": "Nobody-sends-it-1!"}).text
+        assert time.monotonic() - began < 5 and account.password() == account.first
+        os.kill(launcher, signal.SIGCONT)
+        wait_for(lambda: account.put({"Password": "Sent-at-last-1!"}).status_code == 204, timeout=30)
+        assert host.can_login("u1", "Sent-at-last-1!")
+    finally:
         server.close()
