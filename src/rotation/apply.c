@@ -274,6 +274,8 @@ static result sign_in_as_itself(struct attempt *t, struct err *e)
     TRY(probe_login(t, &own, &seen, &word, e));
     if (seen == SEEN_LIVE)
         return SUCCESS;
+    if (probe_is_unusable(word))
+        return probe_cannot_tell(word, e);
     return FAIL_AS(e, REFUSED, "own_denied", "the stored password does not log in, and the account changes its own");
 }
 

@@ -52,6 +52,7 @@ struct attempt {
     struct str just_read; /* what its steps say of a read within the quiet time; empty: there was none */
     enum proof proof;
     enum turn_proof proved_how;
+    bool has_kept_lock; /* as the last comparison saw it: one that an administrator takes off, or a change */
     bool is_login_paid, owes_login; /* paid for in advance; paid for and accepted, so no failure to count */
     int64_t next_until;             /* until then, monotonic, a proved change may claim what this worker does next */
     struct job next;                /* that; no id: nothing */
@@ -89,11 +90,15 @@ RESULT probe_compare(struct attempt *t, const struct secret *password, enum seen
 /* By a fresh login, within the budget (BUSY word "budget"). *ret_word: what it said. */
 RESULT probe_login(struct attempt *t, const struct login_secret *secret, enum seen *ret, enum login_word *ret_word,
                    struct err *e);
+/* Locked or expired: such a login says nothing of its password; and so says the error, UNREACHABLE "unusable". */
+bool probe_is_unusable(enum login_word word);
+result probe_cannot_tell(enum login_word word, struct err *e);
 /* Pay for the login that will prove the candidate, in a transaction that is made anyway; where the budget is spent,
  * nothing is paid yet. settle_proved gives it back; or probe_pay_back, when it comes to something else. */
 RESULT probe_pay_login(struct db *db, struct attempt *t, struct err *e);
 RESULT probe_pay_back(struct attempt *t, struct err *e);
-/* Is the candidate proved live? Fills proved_how. SEEN_CANNOT_TELL: it is there, but not let in. */
+/* Is the candidate proved live? UNREACHABLE "unusable" where only a login would tell, and none is let in. Fills
+ * proved_how. SEEN_CANNOT_TELL: it is there, but not let in. */
 RESULT probe_candidate(struct attempt *t, enum seen *ret, struct err *e);
 
 /* apply.c, resolve.c, test.c: run a job to its end, or to its next try. Errors are the store's (or the lease's loss:

@@ -64,11 +64,13 @@ static result find_live(struct attempt *t, const struct candidates *c, size_t *r
     t->proved_how = t->check.can_compare ? TURN_BY_COMPARE : TURN_BY_LOGIN;
     for (*ret = 0; *ret < tried; (*ret)++) {
         enum seen seen;
-        enum login_word word;
+        enum login_word word = LOGIN_DENIED;
         TRY(t->check.can_compare ? probe_compare(t, c->secrets[*ret].password, &seen, e)
                                  : probe_login(t, &c->secrets[*ret], &seen, &word, e));
         if (seen == SEEN_LIVE)
             return SUCCESS;
+        if (probe_is_unusable(word))
+            return probe_cannot_tell(word, e);
     }
     *ret = c->n;
     return SUCCESS;

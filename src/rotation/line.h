@@ -92,8 +92,9 @@ RESULT line_check(struct line *l, const struct line_setup *setup, struct target_
 RESULT line_change(struct line *l, const struct change_request *change, struct err *e);
 RESULT line_login(struct line *l, struct target_account account, const struct login_secret *secret,
                   enum login_word *ret, struct err *e);
+/* *ret_is_locked: the target keeps a lock beside the password that it compared. */
 RESULT line_compare(struct line *l, struct target_account account, const struct secret *password, struct str public_key,
-                    bool *ret_match, struct err *e);
+                    bool *ret_match, bool *ret_is_locked, struct err *e);
 struct line_end {
     struct str user, login_name;      /* an auto-login there, or */
     struct str credential, attribute; /* an attribute's value */

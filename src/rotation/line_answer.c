@@ -26,6 +26,7 @@ static const struct field reply_fields[] = {
     OPT_FLAG("is_functional", struct line_reply, is_functional),
     TEXT("result", struct line_reply, result, .max = 32, .or_text = ""),
     FLAG("match", struct line_reply, match),
+    FLAG("locked", struct line_reply, locked),
     FLAG("encrypted", struct line_reply, encrypted),
     FLAG("guessed", struct line_reply, guessed),
     FLAG("password_denied", struct line_reply, password_denied),

@@ -179,7 +179,7 @@ RESULT line_login(struct line *l, struct target_account account, const struct lo
 }
 
 RESULT line_compare(struct line *l, struct target_account account, const struct secret *password, struct str public_key,
-                    bool *ret_match, struct err *e)
+                    bool *ret_match, bool *ret_is_locked, struct err *e)
 {
     AUTOFREE(arena) a = arena_new();
     TRY(check_secret(password, "password", e));
@@ -190,6 +190,7 @@ RESULT line_compare(struct line *l, struct target_account account, const struct 
     struct line_reply reply = {0};
     TRY(line_exchange(l, &w, LINE_ASKS, line_call_seconds(l), a, &reply, e));
     *ret_match = reply.match;
+    *ret_is_locked = reply.locked;
     return SUCCESS;
 }
 

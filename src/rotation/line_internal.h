@@ -8,7 +8,7 @@
 /* Every field that any answer has; what an answer leaves out is zero. */
 struct line_reply {
     int64_t id, protocol, fence_s;
-    bool ok, can_change, can_compare, can_install_keys, match, encrypted, guessed, password_denied;
+    bool ok, can_change, can_compare, can_install_keys, match, locked, encrypted, guessed, password_denied;
     struct str code, text, connector, scheme, fence, fence_token, result, public_key;
     struct opt_bool is_functional;
     struct secret *private_key;

@@ -25,7 +25,7 @@ result probe_compare(struct attempt *t, const struct secret *password, enum seen
     if (!t->check.can_compare || !password)
         return SUCCESS;
     bool matches;
-    TRY(line_compare(t->line, t->who, password, STR_ABSENT, &matches, e));
+    TRY(line_compare(t->line, t->who, password, STR_ABSENT, &matches, &t->has_kept_lock, e));
     *ret = matches ? SEEN_LIVE : SEEN_NOT;
     return SUCCESS;
 }
@@ -33,6 +33,17 @@ result probe_compare(struct attempt *t, const struct secret *password, enum seen
 static bool is_right(enum login_word word)
 {
     return word == LOGIN_ACCEPTED || word == LOGIN_MUST_CHANGE;
+}
+
+bool probe_is_unusable(enum login_word word)
+{
+    return word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
+}
+
+result probe_cannot_tell(enum login_word word, struct err *e)
+{
+    return FAIL_AS(e, UNREACHABLE, "unusable", "the account is %s, so that no login tells which password is live",
+                   word == LOGIN_LOCKED ? "locked" : "expired");
 }
 
 /* A key that is refused counts against no lock-out; a password does. */
@@ -94,7 +105,7 @@ result probe_set_proof(struct attempt *t, enum proof proof, struct err *e)
 }
 
 /* Which proof does the account have? Found out with the stored credential; PROOF_UNKNOWN stays where it cannot be told
- * yet and the change's own proof will tell. */
+ * yet and the change's own proof will tell: a lock may pass, and a change lifts many. */
 static result find_by_trying(struct attempt *t, struct err *e)
 {
     struct login_secret known = {.password = t->current.password};
@@ -109,6 +120,8 @@ static result find_by_trying(struct attempt *t, struct err *e)
     TRY(probe_login(t, &known, &seen, &word, e));
     if (seen == SEEN_LIVE)
         return probe_set_proof(t, PROOF_LOGIN, e);
+    if (probe_is_unusable(word))
+        return t->account.use_own_credentials ? probe_cannot_tell(word, e) : SUCCESS;
     return probe_set_proof(t, was_compared ? PROOF_COMPARE : PROOF_NONE, e);
 }
 
@@ -125,6 +138,13 @@ static result prove_key(struct attempt *t, enum seen *ret, struct err *e)
     struct login_secret key = {.private_key = t->candidate.private_key, .passphrase = t->candidate.passphrase};
     enum login_word word;
     return probe_login(t, &key, ret, &word, e);
+}
+
+/* The candidate stands in the verifier, and its login was not let in: is that how it will stay, change or not? */
+static bool is_proved_by_compare(const struct attempt *t, enum login_word word)
+{
+    bool may_pass = word == LOGIN_LOCKED && !t->has_kept_lock; /* too many failed logins */
+    return t->proof == PROOF_UNKNOWN && !may_pass;
 }
 
 /* Compared, and logged in with where that is possible: a hash alone may be one that the host cannot read. */
@@ -144,13 +164,11 @@ static result prove_password(struct attempt *t, enum seen *ret, struct err *e)
         t->proved_how = TURN_BY_LOGIN;
         return probe_set_proof(t, PROOF_LOGIN, e);
     }
-    bool is_unusable = word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
-    if (compared == SEEN_CANNOT_TELL && is_unusable)
-        return FAIL_AS(e, UNREACHABLE, "unusable", "the account is %s, so that no login tells which password is live",
-                       word == LOGIN_LOCKED ? "locked" : "expired");
-    if (compared == SEEN_LIVE && (t->proof == PROOF_UNKNOWN || is_unusable)) {
+    if (compared == SEEN_CANNOT_TELL && probe_is_unusable(word))
+        return probe_cannot_tell(word, e);
+    if (compared == SEEN_LIVE && (t->proof == PROOF_UNKNOWN || probe_is_unusable(word))) {
         *ret = SEEN_LIVE;
-        return is_unusable ? SUCCESS : probe_set_proof(t, PROOF_COMPARE, e);
+        return is_proved_by_compare(t, word) ? probe_set_proof(t, PROOF_COMPARE, e) : SUCCESS;
     }
     if (compared == SEEN_LIVE)
         *ret = SEEN_CANNOT_TELL; /* it stands in the verifier, but does not log in */

@@ -121,11 +121,22 @@ static result resolve_by_compare(struct attempt *t, struct err *why, struct err 
     return apply_again(t, e);
 }
 
+/* The candidate is denied, and the old one may be live or not: sending the same candidate again harms neither, and
+ * lifts many a lock. Who changes himself cannot. */
+static result old_cannot_tell(struct attempt *t, enum login_word word, struct err *e)
+{
+    struct err why = {0};
+    if (t->functional.is_set)
+        return apply_candidate(t, e);
+    (void)!is_ok(probe_cannot_tell(word, &why));
+    return settle_unknown(t, why.text, next_try(t), e);
+}
+
 /* By logins: the new one first, then the old one, within the budget. */
 static result resolve_by_login(struct attempt *t, struct err *why, struct err *e)
 {
     enum seen seen;
-    enum login_word word;
+    enum login_word word = LOGIN_DENIED; /* to the old one */
     result r = probe_candidate(t, &seen, why);
     if (is_ok(r) && seen == SEEN_LIVE)
         return settle_proved(t, e);
@@ -138,6 +149,8 @@ static result resolve_by_login(struct attempt *t, struct err *why, struct err *e
         return settle_unknown(t, why->text, next_try_after(t, why), e);
     if (seen == SEEN_LIVE || (t->functional.is_set && !old.password))
         return apply_again(t, e);
+    if (probe_is_unusable(word))
+        return old_cannot_tell(t, word, e);
     return settle_drift(t, "neither the new nor the old password logs in", e);
 }
 

@@ -78,7 +78,7 @@ static result look_at_password(struct attempt *t, enum seen *ret, struct err *e)
                        "only its verifier can prove this account, and the functional account cannot read it now");
     t->proved_how = TURN_BY_LOGIN;
     TRY(probe_login(t, &typed, ret, &word, e));
-    if (word == LOGIN_LOCKED || word == LOGIN_EXPIRED)
+    if (probe_is_unusable(word))
         return FAIL_AS(e, REFUSED, "unusable", "the account is locked or expired on its system");
     return SUCCESS;
 }

@@ -47,11 +47,12 @@ static bool is_let_in(struct attempt *t)
 /* Where it cannot be told, the key counts as one that was there. */
 static bool is_key_there(struct attempt *t)
 {
-    bool is_there = true;
+    bool is_there = true, is_locked;
     struct err ignored;
     if (is_self(t))
         return is_let_in(t);
-    return !is_ok(line_compare(t->line, t->who, NULL, t->candidate_public, &is_there, &ignored)) || is_there;
+    result r = line_compare(t->line, t->who, NULL, t->candidate_public, &is_there, &is_locked, &ignored);
+    return !is_ok(r) || is_there;
 }
 
 void send_look_for_key(struct attempt *t)

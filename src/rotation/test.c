@@ -11,11 +11,6 @@ static result not_tested(struct attempt *t, const struct err *why, struct err *e
     return settle_plain(t, false, why->word ? why->word : "unreachable", arena_str(t->arena, str_of(why->text)), e);
 }
 
-static bool is_unusable(enum login_word word)
-{
-    return word == LOGIN_LOCKED || word == LOGIN_EXPIRED;
-}
-
 static result say_unusable(struct attempt *t, struct err *e)
 {
     return settle_plain(t, false, "unusable", S("the account is locked or expired"), e);
@@ -30,7 +25,7 @@ static result test_login(struct attempt *t, const struct login_secret *password,
     result r = probe_login(t, password, &seen, &word, &why);
     if (!is_ok(r))
         return not_tested(t, &why, e);
-    if (is_unusable(word))
+    if (probe_is_unusable(word))
         return say_unusable(t, e);
     if (seen == SEEN_LIVE)
         TRY(probe_set_proof(t, PROOF_LOGIN, e));
@@ -67,7 +62,7 @@ static result test_password(struct attempt *t, struct err *e)
     r = probe_find_proof(t, &why);
     if (!is_ok(r))
         return not_tested(t, &why, e);
-    return t->proof == PROOF_COMPARE ? settle_tested(t, true, TURN_BY_COMPARE, e) : test_login(t, &password, e);
+    return t->proof == PROOF_LOGIN ? test_login(t, &password, e) : settle_tested(t, true, TURN_BY_COMPARE, e);
 }
 
 static result test_key(struct attempt *t, struct err *e)
@@ -79,7 +74,7 @@ static result test_key(struct attempt *t, struct err *e)
     result r = probe_login(t, &key, &seen, &word, &why);
     if (!is_ok(r))
         return not_tested(t, &why, e);
-    if (is_unusable(word))
+    if (probe_is_unusable(word))
         return say_unusable(t, e);
     if (seen == SEEN_NOT && t->account.password_fallback && t->current.password)
         return test_password(t, e);

@@ -8,7 +8,9 @@ import pytest
 
 import freezer
 import ldap_server
+from audits import audit_of
 from platform_fixtures import KINDS, Account, ActiveDirectory, Ldap, Mariadb, Postgresql, in_background, is_settled, job_of, state_of, steps_of
+from store import Store, rows_of
 from support import Server, ok, wait_for
 
 ROUNDS = 6
@@ -159,6 +161,116 @@ def test_a_hanging_change_on_mariadb_is_ended(ps, admin, mariadb):
     wait_for(lambda: is_settled(admin, account), timeout=90)
     assert job_of(admin, account)["state"] == "done" and account.password() == "Held-Pass-32!"
     assert account.is_live()
+
+
+# -- an account that is not let in, whatever its password is
+
+
+@pytest.fixture
+def ldap(tmp_path):
+    with Ldap(tmp_path) as running:
+        yield running
+
+
+def forget_budgets(server):
+    """As if the window of the failed logins had passed."""
+    with Store(server) as store:
+        store.execute("DELETE FROM login_budgets")
+
+
+def now(format="%Y%m%d%H%M%SZ"):
+    return time.strftime(format, time.gmtime())
+
+
+OVER, LOCKED = ("pwdChangedTime", "20200101000000Z"), ("pwdAccountLockedTime", "000001010000Z")
+
+
+def over():
+    return OVER
+
+
+def mistyped():
+    """Twice; the third one locks."""
+    return "pwdFailureTime", now("%Y%m%d%H%M%S.000001Z"), now("%Y%m%d%H%M%S.000002Z")
+
+
+@pytest.mark.parametrize("is_own", [False, True], ids=["functional", "own"])
+@pytest.mark.parametrize("hindered", [over, mistyped])
+def test_where_the_old_password_is_not_let_in_either_nothing_is_known(server, ps, admin, ldap, hindered, is_own):
+    """The change never arrived: the new one is denied, and what is said of the old one does not say that it is wrong."""
+    account = Account(ps, ldap, "aged1", system=ldap.system(ps, "writer", Timeout=12), first="Aged-Start-1!", UseOwnCredentials=is_own)
+    ldap.running.set_password("aged1", account.first)
+    ldap.running.set_operational("aged1", "pwdChangedTime")
+    assert account.put("Before-Loss-1!").status_code == 204
+    ldap.running.restart_with_hashes(is_slow=True)
+    with in_background(account.put, "After-Loss-2!") as put:
+        wait_for(lambda: is_sent(admin, account), pause=0.02)
+        time.sleep(0.5)
+        ldap.running.kill()
+        ldap.running.restart_with_hashes(is_slow=False)
+        assert ldap.has_password("aged1", "Before-Loss-1!")
+        ldap.running.set_operational("aged1", *hindered())
+        assert put.result().status_code in (204, 409), put.result().text
+    wait_for(lambda: is_settled(admin, account) or "budget" in job_of(admin, account)["reason"], timeout=60)
+    assert job_of(admin, account)["state"] == "resolving", job_of(admin, account)
+    assert rows_of(server, "SELECT failures FROM login_budgets WHERE account_id = ?", (account.id,)) == [(2,)]
+    assert ldap.has_password("aged1", "Before-Loss-1!" if is_own else "After-Loss-2!")
+    lift(ldap)
+    forget_budgets(server)
+    ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
+    wait_for(lambda: is_settled(admin, account), timeout=60)
+    assert job_of(admin, account)["state"] == "done" and account.password() == "After-Loss-2!" and account.is_live()
+
+
+def lift(target):
+    """What hinders aged1."""
+    target.running.set_operational("aged1", "pwdAccountLockedTime")
+    target.running.set_operational("aged1", "pwdFailureTime")
+    target.running.set_operational("aged1", "pwdChangedTime", now())
+
+
+def audit_job(admin, account):
+    return ok(admin.own("GET", f"/jobs?kind=audit&accountId={account.id}"))["items"][0]
+
+
+@pytest.mark.parametrize("hindered", [OVER, LOCKED], ids=["expired", "locked"])
+def test_an_account_that_is_not_let_in_is_no_mismatch_after_a_restore(server, ps, admin, ldap, hindered):
+    account = Account(ps, ldap, "aged1", system=ldap.system(ps, "writer"), first="Aged-Start-1!")
+    ldap.running.set_password("aged1", account.first)
+    ldap.running.set_operational("aged1", "pwdChangedTime")
+    assert account.put("Before-Restore-1!").status_code == 204
+    ldap.running.set_operational("aged1", *hindered)
+    audit_of(server, account)
+    job = wait_for(lambda: (job := audit_job(admin, account))["state"] != "queued" and job["reason"] and job, timeout=30)
+    assert (job["state"], state_of(admin, account)["state"]) == ("resolving", "proved"), job
+    assert "so that no login tells" in job["reason"] and ldap.running.failures("aged1") < 2
+    lift(ldap)
+    ok(admin.own("POST", f"/jobs/{job['id']}/retry"))
+    wait_for(lambda: audit_job(admin, account)["state"] == "done", timeout=30)
+    assert state_of(admin, account)["state"] == "proved"
+
+
+@pytest.mark.parametrize("functional", ["func", "writer"], ids=["compares", "blind"])
+@pytest.mark.parametrize("name", ["lock1", "aged1"])
+def test_a_passing_lock_does_not_say_how_an_account_is_proved(ps, admin, ldap, functional, name):
+    """A change lifts it, and then a login proves the new password."""
+    account = Account(ps, ldap, name, functional=functional)
+    answer = account.put("Lifted-It-1!")
+    assert answer.status_code == 204, answer.text
+    assert state_of(admin, account)["proof"] == "login" and account.is_live() and account.test() is True
+
+
+@pytest.mark.parametrize("functional", ["func", "writer"], ids=["compares", "blind"])
+def test_a_test_of_a_locked_account_costs_one_login_at_most(server, ps, admin, ldap, functional):
+    """Its password is compared, or nothing is said; how a change of it is proved shows when it is made."""
+    account = Account(ps, ldap, "lock1", functional=functional)
+    wait_for(lambda: not ok(admin.own("GET", f"/jobs?state=open&accountId={account.id}"))["items"])  # what it is taken on with
+    forget_budgets(server)
+    assert account.test() is (functional == "func") and state_of(admin, account)["proof"] is None
+    job = ok(admin.own("GET", f"/jobs?kind=test&accountId={account.id}"))["items"][0]
+    assert functional == "func" or "locked or expired" in job["reason"]
+    assert state_of(admin, account)["state"] != "mismatch"
+    assert rows_of(server, "SELECT failures FROM login_budgets WHERE account_id = ?", (account.id,)) == [(1,)]
 
 
 # -- lock-out after three failures: never ours

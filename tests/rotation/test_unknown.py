@@ -364,6 +364,30 @@ def test_a_host_that_is_away_for_long_is_asked_less_often_and_noted_once(ps, slo
     assert state_of(admin, account)["state"] == "proved" and account.password() == "On-its-way-2!"
 
 
+def test_the_owners_mistakes_and_ours_are_no_drift(ps, admin, server, tmp_path):
+    """The change is lost, the owner has mistyped twice: the new one is denied for that alone, and by then the old one is locked out."""
+    from ssh_host import SshHost
+    with SshHost(tmp_path / "strict", setup=SLOW, faillock_deny=3) as host, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        account = Managed(ps, host, "u1", system=take_on_host(ps, host, Timeout=5), auto=False)
+        assert account.put({"Password": "Before-lock-1!"}).status_code == 204
+        host.run("sed -i /getent/d /etc/sudoers.d/func")
+        with slow(host):
+            put = pool.submit(account.put, {"Password": "After-lock-2!"})
+            wait_for(lambda: job_of(admin, account)["state"] == "applying")
+            for _ in range(2):
+                assert not host.can_login("u1", "Wrong-1!")
+        assert put.result().status_code == 409, put.result().text
+        wait_for(lambda: "budget" in job_of(admin, account)["reason"] or is_settled(admin, account), timeout=40)
+        assert job_of(admin, account)["state"] == "resolving" and state_of(admin, account)["state"] == "unknown"
+        assert host.has_password("u1", "After-lock-2!")
+        host.run(["/usr/sbin/faillock", "--user", "u1", "--reset"])
+        with Store(server) as db:
+            db.execute("DELETE FROM login_budgets WHERE account_id = ?", (account.id,))
+        ok(admin.own("POST", f"/jobs/{job_of(admin, account)['id']}/retry"))
+        wait_for(lambda: is_settled(admin, account), timeout=60)
+        assert job_of(admin, account)["state"] == "done" and host.can_login("u1", "After-lock-2!")
+
+
 def test_a_change_goes_to_no_host_that_the_system_was_moved_away_from(ps, host, admin):
     """A candidate that waits for its next try: the system is moved while the worker looks at the old place."""
     with CutProxy(host.port) as old:

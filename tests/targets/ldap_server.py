@@ -318,8 +318,21 @@ dc: lab
         """The account's verifiers."""
         return self.attribute(dn_of(name), "userPassword")
 
-    def modify(self, ldif):
-        self._tool("ldapmodify", text=ldif)
+    def modify(self, ldif, *options):
+        self._tool("ldapmodify", *options, text=ldif)
+
+    def set_operational(self, name, attribute, *values):
+        """Set what only the policy sets, such as pwdChangedTime."""
+        lines = "".join(f"{attribute}: {value}\n" for value in values)
+        self.modify(f"dn: {dn_of(name)}\nchangetype: modify\nreplace: {attribute}\n{lines}", "-e", "relax")
+
+    def restart_with_hashes(self, is_slow):
+        """Slow ones take seconds: when the server is killed meanwhile, the change that it was given never was."""
+        quick, slow = "password-hash {SSHA}\n", 'password-hash {CRYPT}\npassword-crypt-salt-format "$6$rounds=5000000$%.16s"\n'
+        settings = self.directory / "slapd.conf"
+        self.stop()
+        settings.write_text(settings.read_text().replace(*((quick, slow) if is_slow else (slow, quick))))
+        self.start()
 
     def set_password(self, name, password, verifier=None):
         """Change a password as another administrator would: no policy applies, no lock is lifted."""
