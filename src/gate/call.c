@@ -68,6 +68,7 @@ void call_reset_run(struct gate_call *gc, struct db *db)
     buf_clear(&gc->out);
     c->db = db;
     gc->writer = (struct json_writer){.out = &gc->out};
+    gc->lent = STR_ABSENT;
     gc->status = 0;
     gc->content_type = NULL;
     gc->header_count = 0;

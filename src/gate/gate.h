@@ -197,7 +197,8 @@ void reply_revealing(struct call *c, const struct field *rows, const void *objec
 void reply_secret(struct call *c, const struct secret *s);                    /* a bare JSON string; REVEALS only */
 void reply_text(struct call *c, struct str json_string_content);              /* a bare JSON string */
 void reply_none(struct call *c, int status);                                  /* no body */
-void reply_bytes(struct call *c, const char *content_type, struct str bytes); /* pages */
+void reply_bytes(struct call *c, const char *content_type, struct str bytes); /* copies them */
+void reply_lent(struct call *c, const char *content_type, struct str bytes);  /* the same while the server runs */
 
 /* ---- the gate ---- */
 

@@ -33,6 +33,7 @@ struct gate_call {
     struct err body_err, query_err;
 
     struct buf out;
+    struct str lent; /* instead of out */
     struct json_writer writer;
     int status;
     const char *content_type;

@@ -84,6 +84,13 @@ void reply_none(struct call *c, int status)
     buf_clear(&gc->out);
 }
 
+void reply_lent(struct call *c, const char *content_type, struct str bytes)
+{
+    struct gate_call *gc = gate_of(c);
+    gc->content_type = content_type;
+    gc->lent = bytes;
+}
+
 void reply_bytes(struct call *c, const char *content_type, struct str bytes)
 {
     struct gate_call *gc = gate_of(c);

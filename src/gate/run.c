@@ -27,6 +27,7 @@ static void fill_reply(struct gate_call *gc, struct http_reply *reply)
         reply->content_type = c->face->json_type;
     reply->body = gc->out;
     gc->out = (struct buf){0};
+    reply->lent = gc->lent;
     for (size_t i = 0; i < gc->header_count; i++)
         reply->extra[reply->extra_count++] = gc->headers[i];
 }

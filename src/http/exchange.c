@@ -43,6 +43,7 @@ void exchange_begin_next(struct http_exchange *x)
     buf_free(&x->request.body);
     buf_clear(&x->reply);
     buf_free(&x->reply_body);
+    x->lent = STR_ABSENT;
     x->connection = NULL;
 }
 

@@ -25,6 +25,7 @@ struct http_exchange {
     bool must_close;  /* after the reply */
     struct buf reply; /* the reply's head, and a small body */
     struct buf reply_body;
+    struct str lent; /* instead of reply_body */
 
     size_t input_n; /* bytes in input */
     size_t scanned; /* of these, searched for the head's end */
@@ -44,5 +45,6 @@ void exchange_free(struct http_exchange *x); /* wipes */
 
 /* Write status line and headers, all but what the loop adds; takes the body. Any thread that holds the exchange. */
 void exchange_write_reply(struct http_exchange *x, struct http_reply *reply);
+struct str exchange_reply_body(const struct http_exchange *x);
 /* Add Date and Connection. On the loop's thread. */
 void exchange_finish_reply(struct http_exchange *x);

@@ -44,6 +44,7 @@ struct http_reply {
     struct http_header extra[6];
     size_t extra_count;
     struct buf body; /* handed over, wiped after sending */
+    struct str lent; /* instead of `body`: nobody's secret, and the same until the server is freed */
     bool must_close;
 };
 

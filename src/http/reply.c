@@ -86,6 +86,11 @@ static void add_extra(struct buf *out, const struct http_reply *reply)
     }
 }
 
+struct str exchange_reply_body(const struct http_exchange *x)
+{
+    return str_is_set(x->lent) ? x->lent : buf_str(&x->reply_body);
+}
+
 void exchange_write_reply(struct http_exchange *x, struct http_reply *reply)
 {
     struct buf *out = &x->reply;
@@ -101,17 +106,20 @@ void exchange_write_reply(struct http_exchange *x, struct http_reply *reply)
         buf_add(out, str_of(reply->content_type));
         buf_add(out, S("\r\n"));
     }
+    x->reply_body = reply->body;
+    x->lent = reply->lent;
+    reply->body = (struct buf){0};
     if (has_body) {
         buf_add(out, S("Content-Length: "));
-        add_number(out, reply->body.n);
+        add_number(out, exchange_reply_body(x).n);
         buf_add(out, S("\r\n"));
     }
     add_extra(out, reply);
     x->must_close = reply->must_close;
-    x->reply_body = reply->body;
-    reply->body = (struct buf){0};
-    if (!has_body || x->request.method == HTTP_HEAD)
+    if (!has_body || x->request.method == HTTP_HEAD) {
         buf_free(&x->reply_body);
+        x->lent = STR_ABSENT;
+    }
 }
 
 /* Date changes once a second; the line is kept. */

@@ -11,7 +11,7 @@ static void on_written(uv_write_t *write, int status);
 
 static size_t reply_bytes(const struct http_exchange *x)
 {
-    return x->reply.n + x->reply_body.n;
+    return x->reply.n + exchange_reply_body(x).n;
 }
 
 /* What has not been sent of the reply, as one or two pieces. */
@@ -19,12 +19,13 @@ static unsigned pieces_left(const struct connection *c, uv_buf_t ret[2])
 {
     const struct http_exchange *x = c->exchange;
     size_t head_sent = c->sent < x->reply.n ? c->sent : x->reply.n, body_sent = c->sent - head_sent;
+    struct str body = exchange_reply_body(x);
     unsigned count = 0;
 
     if (head_sent < x->reply.n)
         ret[count++] = uv_buf_init(x->reply.p + head_sent, (unsigned)(x->reply.n - head_sent));
-    if (body_sent < x->reply_body.n)
-        ret[count++] = uv_buf_init(x->reply_body.p + body_sent, (unsigned)(x->reply_body.n - body_sent));
+    if (body_sent < body.n)
+        ret[count++] = uv_buf_init((char *)body.p + body_sent, (unsigned)(body.n - body_sent));
     return count;
 }
 

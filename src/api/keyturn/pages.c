@@ -120,7 +120,7 @@ void pages_free(void)
 static void reply_page(struct call *c, const char *type, const struct buf *bytes)
 {
     reply_header(c, "Content-Security-Policy", S("default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"));
-    reply_bytes(c, type, buf_str(bytes));
+    reply_lent(c, type, buf_str(bytes));
 }
 
 static result reply_file(struct call *c, struct str name, struct err *e)

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 
-enum { HELD_MAX = 16, LARGE_BYTES = 8 * 1024 * 1024, PATIENCE_MS = 10000 };
+enum { HELD_MAX = 16, LARGE_BYTES = 8 * 1024 * 1024, LENT_BYTES = 300000, PATIENCE_MS = 10000 };
 
 struct harness {
     struct http_server *server;
@@ -56,6 +56,15 @@ static void hold(struct harness *h, struct http_exchange *x)
     assert_true(h->held_count < HELD_MAX);
     h->held[h->held_count++] = x;
     pthread_mutex_unlock(&h->lock);
+}
+
+struct str harness_lent(void)
+{
+    static char bytes[LENT_BYTES];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)('a' + i % 23);
+    return (struct str){bytes, sizeof(bytes)};
 }
 
 static void add_headers(struct http_reply *reply)
@@ -96,6 +105,8 @@ static void on_request(struct http_exchange *x, void *context)
         while (reply.body.n < LARGE_BYTES)
             buf_add(&reply.body, S("0123456789abcdef"));
     }
+    if (str_equal(r->path, S("/lent")))
+        reply = (struct http_reply){.status = 200, .content_type = "text/plain", .lent = harness_lent()};
     if (str_equal(r->path, S("/headers")))
         add_headers(&reply);
     reply.must_close = str_equal(r->query, S("close"));

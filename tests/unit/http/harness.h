@@ -8,6 +8,7 @@
  *   /hello   "hello"; with ?close the handler asks for the connection's end
  *   /later   "later", from another thread, after 20 ms
  *   /large   8 MiB
+ *   /lent    bytes that are lent
  *   /held    no answer before harness_answer_held
  *   /headers good and bad extra headers
  *   /empty   204
@@ -17,6 +18,7 @@ struct harness;
 struct harness *harness_start(struct http_config config); /* deadlines, loops and limits are taken from it */
 struct harness *harness_start_tls(struct http_config config);
 void harness_stop(struct harness *h); /* without grace, unless it was stopped before; frees */
+struct str harness_lent(void);
 int harness_port(const struct harness *h);
 struct http_server *harness_server(struct harness *h);
 unsigned harness_requests(const struct harness *h); /* how many reached the handler */

@@ -197,6 +197,22 @@ static void a_large_reply_reaches_a_slow_reader(void **state)
     assert_true(str_ends(buf_str(&got), S("\r\n\r\nhello")));
 }
 
+static void lent_bytes_are_sent_as_they_are(void **state)
+{
+    AUTOBUF got;
+    struct str lent = harness_lent();
+
+    buf_init(&got, 4 * 1024 * 1024);
+    client_exchange(*state, S("GET /lent HTTP/1.1\r\nHost: a\r\n" LAST "\r\n"), &got);
+    assert_has(&got, S("Content-Length: 300000\r\n"));
+    assert_true(str_ends(buf_str(&got), lent));
+    client_exchange(*state, S("HEAD /lent HTTP/1.1\r\nHost: a\r\n\r\nGET /lent HTTP/1.1\r\nHost: a\r\n\r\n" LAST_HELLO),
+                    &got);
+    assert_int_equal(count_of(&got, S("Content-Length: 300000\r\n")), 2);
+    assert_int_equal(count_of(&got, lent), 1);
+    assert_true(str_ends(buf_str(&got), S("\r\n\r\nhello")));
+}
+
 static void a_client_that_leaves_is_noticed_and_its_reply_forgotten(void **state)
 {
     /* More often than there are loops: what one client did is not held against the next. */
@@ -261,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(old_clients_are_closed_unless_they_ask, start, stop),
         cmocka_unit_test_setup_teardown(says_continue_only_when_it_is_asked, start, stop),
         cmocka_unit_test_setup_teardown(a_large_reply_reaches_a_slow_reader, start, stop),
+        cmocka_unit_test_setup_teardown(lent_bytes_are_sent_as_they_are, start, stop),
         cmocka_unit_test_setup_teardown(a_client_that_leaves_is_noticed_and_its_reply_forgotten, start, stop),
         cmocka_unit_test_setup_teardown(a_client_that_only_shuts_its_side_is_answered, start, stop),
         cmocka_unit_test_setup_teardown(many_clients_at_once, start, stop),
