@@ -171,6 +171,8 @@ static enum code code_of_status(int status)
         return NOT_ALLOWED;
     case 415:
         return UNSUPPORTED;
+    case 503:
+        return BUSY;
     default:
         return INVALID;
     }
@@ -183,6 +185,8 @@ void gate_on_refusal(struct str path, int status, const char *why, struct http_r
     (void)!is_ok(FAIL(&e, code_of_status(status), "%s", why));
     const struct gate_face *face = face_of(context, str_is_set(path) ? path : S("/"), &rest);
     reply->status = status;
+    if (status == 503)
+        reply->extra[reply->extra_count++] = (struct http_header){S("Retry-After"), S("5")};
     buf_init(&reply->body, HTTP_REPLY_MAX);
     face->rules->write_plain_error(status, &e, reply);
 }

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "http/connection.h"
 #include "http/loop.h"
+#include "http/server.h"
 
 enum {
     POOL_MAX = 64,
@@ -29,6 +30,15 @@ struct http_exchange *exchange_take(struct loop *loop)
     return x;
 }
 
+void exchange_count(struct http_exchange *x)
+{
+    size_t held = x->request.body.capacity + x->reply_body.capacity;
+
+    if (held != x->held)
+        atomic_fetch_add(&x->loop->server->held_bytes, held - x->held);
+    x->held = held;
+}
+
 void exchange_begin_next(struct http_exchange *x)
 {
     size_t left = x->input_n - x->used;
@@ -44,6 +54,7 @@ void exchange_begin_next(struct http_exchange *x)
     buf_clear(&x->reply);
     buf_free(&x->reply_body);
     x->lent = STR_ABSENT;
+    exchange_count(x);
     x->connection = NULL;
 }
 

@@ -22,6 +22,7 @@ struct http_exchange {
     atomic_bool is_gone;
     struct message *message;
 
+    size_t held;      /* of the server's held_bytes */
     bool must_close;  /* after the reply */
     struct buf reply; /* the reply's head, and a small body */
     struct buf reply_body;
@@ -41,7 +42,8 @@ struct http_exchange *exchange_take(struct loop *loop);
 void exchange_give_back(struct http_exchange *x);
 /* Wipe what was used up; what follows it moves to the front. */
 void exchange_begin_next(struct http_exchange *x);
-void exchange_free(struct http_exchange *x); /* wipes */
+void exchange_free(struct http_exchange *x);  /* wipes */
+void exchange_count(struct http_exchange *x); /* its bodies have grown or gone. On the loop's thread */
 
 /* Write status line and headers, all but what the loop adds; takes the body. Any thread that holds the exchange. */
 void exchange_write_reply(struct http_exchange *x, struct http_reply *reply);

@@ -66,13 +66,14 @@ struct http_config {
     unsigned reply_bytes_per_s; /* (0: 16384) */
     unsigned idle_ms;           /* a kept-alive connection without a request (0: 75000) */
     size_t connections_max;     /* 0: 4096; more are closed at once */
+    size_t held_max;            /* bytes of bodies and of replies that are not sent yet (0: 512 MiB); beyond, 503 */
     void *context;
     /* A whole request is there. On its loop's thread; must not block. */
     void (*on_request)(struct http_exchange *x, void *context);
     /* The head is there: how many bytes of body may follow (more: on_refusal with 413). */
     size_t (*body_limit)(const struct http_request *head, void *context);
-    /* The request broke a rule of framing or size (400, 405, 413, 417, 431, 501, 505, 408): fill a reply in the face's
-     * own form. The connection closes after it. `path` may be absent. */
+    /* The request broke a rule of framing or size (400, 405, 413, 417, 431, 501, 505, 408), or the server holds all
+     * that it may (503): fill a reply in the face's own form. The connection closes after it. `path` may be absent. */
     void (*on_refusal)(struct str path, int status, const char *why, struct http_reply *reply, void *context);
     /* The loop is about to wait: end read snapshots. On the loop's thread. */
     void (*on_idle)(unsigned loop, void *context);

@@ -2,6 +2,9 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "http/connection.h"
+#include "http/server.h"
+
+static const char too_much[] = "too much is under way at the moment; try again";
 
 static struct http_exchange *exchange_of(struct connection *c)
 {
@@ -105,6 +108,10 @@ static bool begin_request(struct connection *c)
         connection_refuse(c, refusal.status, refusal.why);
         return false;
     }
+    if (server_is_full(c->loop->server)) {
+        connection_refuse(c, 503, too_much);
+        return false;
+    }
     limit = c->loop->config->body_limit(&x->request, c->loop->config->context);
     if (x->framing.content_length > limit) {
         connection_refuse(c, 413, "the body is too large");
@@ -150,6 +157,11 @@ static bool advance_body(struct connection *c)
     if (bytes.n == 0)
         return pull(c);
     state = message_feed(x->message, bytes, &used);
+    exchange_count(x);
+    if (state == MESSAGE_MORE && server_is_full(c->loop->server)) {
+        connection_refuse(c, 503, too_much);
+        return false;
+    }
     if (state == MESSAGE_MORE) {
         wipe(x->input + x->head_n, bytes.n);
         x->input_n = x->head_n;

@@ -153,6 +153,7 @@ static void begin_sending(struct connection *c)
     const struct http_config *config = c->loop->config;
 
     exchange_finish_reply(c->exchange);
+    exchange_count(c->exchange);
     c->sent_by_ms = uv_now(&c->loop->uv) + config->body_deadline_ms +
                     (uint64_t)reply_bytes(c->exchange) * 1000 / config->reply_bytes_per_s;
     c->state = CONNECTION_SENDING;

@@ -40,6 +40,7 @@ RESULT http_server_new(const struct http_config *config, struct http_server **re
     c->reply_bytes_per_s = c->reply_bytes_per_s ? c->reply_bytes_per_s : 16 * 1024;
     c->idle_ms = c->idle_ms ? c->idle_ms : 75000;
     c->connections_max = c->connections_max ? c->connections_max : 4096;
+    c->held_max = c->held_max ? c->held_max : (size_t)512 * 1024 * 1024;
     s->loops = calloc(c->loops, sizeof(struct loop *));
     if (!s->loops)
         die("out of memory");
@@ -150,6 +151,11 @@ void http_server_stop(struct http_server *s, unsigned grace_ms)
 {
     for (unsigned i = 0; i < s->config.loops; i++)
         loop_post_stop(s->loops[i], grace_ms);
+}
+
+bool server_is_full(const struct http_server *s)
+{
+    return atomic_load(&s->held_bytes) >= s->config.held_max;
 }
 
 void http_server_free(struct http_server *s)

@@ -31,6 +31,7 @@ struct http_server {
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     atomic_size_t connections;
+    atomic_size_t held_bytes; /* bodies of requests and of replies */
 
     /* What follows belongs to loop 0's thread. */
     unsigned next_loop;
@@ -40,4 +41,5 @@ struct http_server {
 
 void server_start_accepting(struct loop *loop); /* on loop 0, before it runs */
 void server_stop_accepting(struct http_server *s);
+bool server_is_full(const struct http_server *s);    /* it holds all that it may; any loop */
 void server_connection_ended(struct http_server *s); /* any loop */

@@ -276,6 +276,37 @@ static void a_client_that_reads_slowly_is_dropped(void **state)
     harness_stop(h);
 }
 
+static void bodies_and_replies_together_have_a_limit(void **state)
+{
+    struct harness *h = harness_start((struct http_config){.loops = 1, .held_max = 8 * 1024 * 1024});
+    int reader = client_connect_narrowly(h, 16 * 1024);
+    AUTOBUF sent, got;
+
+    (void)state;
+    buf_init(&sent, 2 * 1024 * 1024);
+    buf_init(&got, 32 * 1024 * 1024);
+    client_send(reader, S("GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    harness_wait_for_requests(h, 1);
+    client_exchange(h, S("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"), &got);
+    assert_refused(&got, 503);
+    client_read_all(reader, &got);
+    close(reader);
+    client_exchange(h, S("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), &got);
+    assert_true(str_starts(buf_str(&got), S("HTTP/1.1 200 ")));
+    harness_stop(h);
+
+    h = harness_start((struct http_config){.loops = 1, .held_max = 512 * 1024});
+    buf_add(&sent, S("POST /large-body HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n"));
+    while (sent.n < 1048576)
+        buf_add(&sent, S("fedcba9876543210"));
+    client_exchange(h, buf_str(&sent), &got);
+    assert_refused(&got, 503);
+    assert_int_equal(harness_requests(h), 0);
+    client_exchange(h, S("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), &got);
+    assert_true(str_starts(buf_str(&got), S("HTTP/1.1 200 ")));
+    harness_stop(h);
+}
+
 static void connections_over_the_limit_are_closed(void **state)
 {
     struct harness *h = harness_start((struct http_config){.loops = 2, .connections_max = 2});
@@ -318,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_slow_handler_has_no_deadline, start, stop),
         cmocka_unit_test_setup_teardown(a_client_that_never_reads_is_dropped, start, stop),
         cmocka_unit_test(a_client_that_reads_slowly_is_dropped),
+        cmocka_unit_test(bodies_and_replies_together_have_a_limit),
         cmocka_unit_test(connections_over_the_limit_are_closed),
     };
 
