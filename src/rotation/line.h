@@ -34,12 +34,13 @@ struct functional_login {
     struct login_secret secret;
 };
 
+enum { FENCE_S_MAX = 3600 };
 struct check_result {
     struct host_key host_key; /* also filled when the call fails for a host key */
     bool denies_password; /* when it fails: the functional account's is wrong, not just of no use (locked, expired) */
     bool can_change, can_compare, can_install_keys, has_fence;
     struct str scheme;             /* "$y$", "$6$" */
-    int64_t fence_s;               /* with has_fence: the change is over by itself after so many seconds */
+    int64_t fence_s;               /* with has_fence: over by itself after so many seconds, 1..FENCE_S_MAX */
     struct str fence_token;        /* names the functional session, which line_fence can end; "" else */
     struct opt_bool is_functional; /* the account is the functional one, whatever both are called; not set: not told */
     struct str text;

@@ -22,7 +22,7 @@ static const struct field reply_fields[] = {
     TEXT("scheme", struct line_reply, scheme, .max = 16, .or_text = ""),
     TEXT("fence", struct line_reply, fence, .max = 16, .or_text = ""),
     TEXT("fence_token", struct line_reply, fence_token, .max = 100, .or_text = ""),
-    INT("fence_s", struct line_reply, fence_s, .max = 86400),
+    INT("fence_s", struct line_reply, fence_s, .max = FENCE_S_MAX),
     OPT_FLAG("is_functional", struct line_reply, is_functional),
     TEXT("result", struct line_reply, result, .max = 32, .or_text = ""),
     FLAG("match", struct line_reply, match),

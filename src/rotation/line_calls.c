@@ -117,7 +117,7 @@ RESULT line_check(struct line *l, const struct line_setup *setup, struct target_
         .can_change = reply.can_change,
         .can_compare = reply.can_compare,
         .can_install_keys = reply.can_install_keys,
-        .has_fence = str_equal(reply.fence, S("timeout")),
+        .has_fence = str_equal(reply.fence, S("timeout")) && reply.fence_s > 0,
         .scheme = reply.scheme,
         .fence_s = reply.fence_s,
         .fence_token = str_equal(reply.fence, S("session")) ? reply.fence_token : S(""),

@@ -9,7 +9,7 @@ enum { FORMER_MAX = 7, UNUSABLE_TRIES = 4 };
 static int64_t fence_ends(const struct attempt *t)
 {
     int64_t seconds = t->system.timeout_s;
-    (void)str_to_int(t->job.fence, 0, 3600, &seconds);
+    (void)str_to_int(t->job.fence, 1, FENCE_S_MAX, &seconds); /* else nothing bounds it but the time-out */
     return t->job.sent_at + seconds * SECONDS;
 }
 

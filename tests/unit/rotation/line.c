@@ -324,6 +324,29 @@ static void only_one_word_says_that_the_password_is_wrong(void **state)
     line_close(line);
 }
 
+/* Whoever waits for the end of an attempt reads the seconds within the same bound. */
+static void a_time_limit_has_bounds(void **state)
+{
+    static const struct {
+        const char *account;
+        bool is_understood;
+        int64_t fence_s; /* 0: there is no limit */
+    } rows[] = {
+        {"fence_6", true, 6}, {"fence_3600", true, 3600}, {"fence_3601", false, 0}, {"fence_86400", false, 0},
+        {"fence_0", true, 0}, {"fence_", true, 0},        {"fence_-1", false, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct line *line = open_line(good);
+        struct check_result found = {0};
+        struct err e = {0};
+        assert_int_equal(is_ok(check(line, rows[i].account, &found, &e)), rows[i].is_understood);
+        assert_int_equal(found.has_fence, rows[i].fence_s > 0);
+        assert_int_equal(found.fence_s, rows[i].fence_s);
+        line_close(line);
+    }
+}
+
 /* Each login's secret is remembered, and there is room for so many. */
 static void a_line_that_knows_many_secrets_serves_no_other_job(void **state)
 {
@@ -390,6 +413,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(texts_are_printable_and_hold_no_secret, start, stop),
         cmocka_unit_test_setup_teardown(fields_that_are_kept_hold_no_secret, start, stop),
         cmocka_unit_test_setup_teardown(only_one_word_says_that_the_password_is_wrong, start, stop),
+        cmocka_unit_test_setup_teardown(a_time_limit_has_bounds, start, stop),
         cmocka_unit_test_setup_teardown(a_line_that_knows_many_secrets_serves_no_other_job, start, stop),
         cmocka_unit_test_setup_teardown(too_long_a_request_is_refused_before_it_is_sent, start, stop),
         cmocka_unit_test(a_connector_that_starts_badly_opens_no_line),

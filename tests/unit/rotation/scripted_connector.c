@@ -181,6 +181,10 @@ static void misbehave_with_fields(void)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (is_account(rows[i].account))
             say("{\"id\":%" PRId64 ",\"ok\":true,\"result\":\"accepted\",%s}\n", id, rows[i].fields);
+    const char *fence_s = strstr(request, "\"account\":\"fence_");
+    if (fence_s)
+        say("{\"id\":%" PRId64 ",\"ok\":true,\"fence\":\"timeout\"%s%.*s}\n", id,
+            fence_s[17] == '"' ? "" : ",\"fence_s\":", (int)strcspn(fence_s + 17, "\""), fence_s + 17);
     if (is_account("long_token"))
         say("{\"id\":%" PRId64 ",\"ok\":true,\"fence_token\":\"%0101d\"}\n", id, 7);
 }
