@@ -99,8 +99,9 @@ static bool take_reply(const struct launcher *l, int timeout_ms, struct launcher
         .msg_iov = &into, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     ssize_t got = recvmsg(l->socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (got >= 0 && header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(2 * sizeof(int)))
-        memcpy(descriptors, CMSG_DATA(header), 2 * sizeof(int));
+    /* Only one when the process may have no more: it is ours to close. */
+    if (got >= 0 && header && header->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
     return got == sizeof(*ret);
 }
 
@@ -148,7 +149,7 @@ RESULT launcher_spawn(struct launcher *l, const char *kind, int *ret_socket, int
         fd_autoclose_(&descriptors[0]);
         fd_autoclose_(&descriptors[1]);
         return FAIL_AS(e, UNREACHABLE, NO_CONNECTOR, "the program of the connector \"%s\" cannot be started: %s", kind,
-                       strerror(reply.error));
+                       strerror(reply.error ? reply.error : EMFILE));
     }
     *ret_socket = descriptors[0];
     *ret_stderr = descriptors[1];

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -299,6 +300,32 @@ static void threads_share_a_launcher(void **state)
     launcher_stop(l);
 }
 
+static int lowest_free(void)
+{
+    int fd = dup(STDIN_FILENO);
+    assert_int_equal(close(fd), 0);
+    return fd;
+}
+
+static void without_room_for_both_ends_none_stays(void **state)
+{
+    (void)state;
+    struct launcher *l = launch();
+    int free_before = lowest_free(), socket = -1, problems = -1;
+    pid_t pid = -1;
+    struct rlimit before, narrow;
+    struct err e = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    narrow = (struct rlimit){(rlim_t)free_before + 1, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &narrow), 0);
+    result r = launcher_spawn(l, "ssh", &socket, &problems, &pid, &e);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(r.code, UNREACHABLE);
+    assert_int_equal(lowest_free(), free_before);
+    let_go(l, spawn(l));
+    launcher_stop(l);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +339,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_death_of_the_server_ends_all),
         cmocka_unit_test(the_death_of_the_launcher_ends_its_connectors),
         cmocka_unit_test(threads_share_a_launcher),
+        cmocka_unit_test(without_room_for_both_ends_none_stays),
     };
     if (argc != 2)
         return 2;
