@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/keyturn/pages.h"
@@ -15,7 +16,7 @@
 #include "rotation/link.h"
 #include "vault/keeper.h"
 
-enum { GRACE_MS = 10000, START_TRIES = 20, QUIET_MAX_S = 3600 };
+enum { GRACE_MS = 10000, START_TRIES = 20, QUIET_MAX_S = 3600, CONNECTIONS_MAX = 4096, FILES_KEPT = 256 };
 
 /* ---- what must hold before any key is read ---- */
 
@@ -174,6 +175,22 @@ static void on_idle(unsigned loop, void *context)
     gate_on_idle(loop, ((struct server *)context)->gate);
 }
 
+/* Clients may not take every file: the store, the connectors and the server's own files need theirs. */
+static size_t connections_for_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return CONNECTIONS_MAX;
+    files.rlim_cur = files.rlim_max; /* systemd and shells begin with 1,024 */
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        getrlimit(RLIMIT_NOFILE, &files);
+    size_t limit = files.rlim_cur, rest = limit > 2 * FILES_KEPT ? limit - FILES_KEPT : limit / 2;
+    if (rest < CONNECTIONS_MAX)
+        log_warning("only %zu connections at a time; raise the limit of open files (LimitNOFILE=%d)", rest,
+                    CONNECTIONS_MAX + FILES_KEPT);
+    return rest < CONNECTIONS_MAX ? rest : CONNECTIONS_MAX;
+}
+
 static result start_http(struct server *s, struct err *e)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -183,7 +200,8 @@ static result start_http(struct server *s, struct err *e)
                                  .on_request = on_request,
                                  .body_limit = body_limit,
                                  .on_refusal = on_refusal,
-                                 .on_idle = on_idle};
+                                 .on_idle = on_idle,
+                                 .connections_max = connections_for_limit()};
     TRY(http_server_new(&config, &s->http, e));
     for (size_t i = 0; i < s->options->listen_count; i++)
         TRY(server_listen(s, str_of(s->options->listen[i]), e));

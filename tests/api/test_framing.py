@@ -1,5 +1,7 @@
 """tests/api/test_framing.py: bytes on a socket against the real server: what two readers could take for different requests is refused."""
 import json
+import os
+import re
 import socket
 import ssl
 import threading
@@ -7,7 +9,7 @@ import time
 
 import pytest
 
-from support import PS, Server
+from support import KEYTURN, PS, Server, wait_for
 
 HOST = b"Host: 127.0.0.1\r\n"
 LAST = b"Connection: close"
@@ -400,3 +402,33 @@ def test_a_path_has_one_reading(server, path):
     is_the_same = path in ("/api/v1/health/live/", "/api/v1/he%61lth/live")  # one slash at the end; an escape that was not needed
     assert answers[0].status == (200 if is_the_same else 404), answers[0].body
     assert b"root:" not in answers[0].body and b"SQLite" not in answers[0].body
+
+
+def with_few_files(folder, soft, hard):
+    program = folder / "keyturn-with-few-files"
+    program.write_text(f'#!/bin/sh\nulimit -S -n {soft}\nulimit -H -n {hard}\nexec {KEYTURN} "$@"\n')
+    program.chmod(0o755)
+    server = Server(directory=str(folder / "server"))
+    server.program = str(program)
+    return server.start()
+
+
+def test_idle_connections_leave_files_for_the_rest(tmp_path):
+    server = with_few_files(tmp_path, 256, 400)
+    connections = []
+    try:
+        limits = open(f"/proc/{server.process.pid}/limits").read()
+        assert re.search(r"Max open files +400 +400 ", limits), "what it may have, it takes"
+        admin = server.controlroom()
+        for _ in range(400):
+            connections.append(connect(server))
+        time.sleep(1)
+        assert len(os.listdir(f"/proc/{server.process.pid}/fd")) < 350
+        assert admin.get("/v1/authentication/type").status_code == 200
+        for connection in connections:
+            connection.close()
+        wait_for(lambda: exchange(server, LIVE))
+        assert "cannot accept" not in server.log_text()
+        server.stop()
+    finally:
+        server.close()
