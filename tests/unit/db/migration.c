@@ -57,7 +57,7 @@ static void every_table_is_strict(void **state)
                                " AND name NOT LIKE 'sqlite_%' AND strict = ";
     assert_int_equal(number(f->reader, SQL(arena_printf(f->arena, "%s0", ours).p)), 0);
     assert_true(number(f->reader, SQL(arena_printf(f->arena, "%s1", ours).p)) > 30);
-    assert_int_equal(number(f->reader, SQL("SELECT value = '7' FROM settings WHERE name = 'schema'")), 1);
+    assert_int_equal(number(f->reader, SQL("SELECT value = '8' FROM settings WHERE name = 'schema'")), 1);
     EXPECT(INTERNAL, db_run(f->writer,
                             SQL("INSERT INTO registrations (name, name_key, type, is_active, created_at)"
                                 " VALUES ('a', 'a', 'apikeypolicy', 2, 0)"),

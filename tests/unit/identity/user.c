@@ -191,6 +191,10 @@ static void a_deleted_user_leaves_nothing_to_use(void **state)
     EXPECT(CONFLICT, user_delete(f->db, f->a, NULL, id, NOW, &f->e));
     assert_non_null(strstr(f->e.text, "owns credentials"));
     run_sql(f, "DELETE FROM credentials");
+    EXPECT(CONFLICT, user_delete(f->db, f->a, NULL, id, NOW, &f->e));
+    assert_non_null(strstr(f->e.text, "last owner of locker l"));
+    int64_t other = make_user(f, "other", IDS(), IDS());
+    MUST(db_run(f->db, SQL("INSERT INTO locker_members VALUES (1, $1, 'own')", P_INT(other)), &f->e));
     MUST(user_delete(f->db, f->a, NULL, id, NOW, &f->e));
     EXPECT(NOT_FOUND, user_delete(f->db, f->a, NULL, id, NOW, &f->e));
     struct user u;
@@ -200,7 +204,7 @@ static void a_deleted_user_leaves_nothing_to_use(void **state)
     EXPECT(NOT_FOUND, user_by_name(f->db, f->a, S("deleted:2"), &u, &f->e));
     EXPECT(UNAUTHENTICATED, session_admit(f->db, f->a, opened(session), NOW, &who, &r, &f->e));
     EXPECT(UNAUTHENTICATED, api_key_find(f->db, f->a, S("sue"), secret, NOW, &found, &found, &f->e));
-    assert_int_equal(number_of(f, "SELECT count(*) FROM locker_members"), 0);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM locker_members"), 1); /* the other owner */
     assert_int_equal(caller_of(f, id).rights.level[LOCKER_CREATE], 0);
     /* The name is free, and nobody can take the place that the row now has. */
     assert_true(make_user(f, "Sue", IDS(), IDS()) > id);
