@@ -266,12 +266,11 @@ static result give_up_unsent(struct attempt *t, const struct err *why, struct er
 /* Who changes his own password signs in with it: tried first within the budget, for the change itself asks nobody. */
 static result sign_in_as_itself(struct attempt *t, struct err *e)
 {
-    struct login_secret own = {.password = t->current.password};
     enum seen seen;
     enum login_word word;
-    if (!t->account.use_own_credentials || !own.password)
+    if (!t->account.use_own_credentials || !t->current.password)
         return SUCCESS;
-    TRY(probe_login(t, &own, &seen, &word, e));
+    TRY(probe_current(t, &seen, &word, e));
     if (seen == SEEN_LIVE)
         return SUCCESS;
     if (probe_is_unusable(word))

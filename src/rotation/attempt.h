@@ -50,6 +50,7 @@ struct attempt {
     struct line *line;
     struct check_result check;
     struct str just_read; /* what its steps say of a read within the quiet time; empty: there was none */
+    bool is_denied; /* a login has refused the current password, now or before: no job of the server's own tries it */
     enum proof proof;
     enum turn_proof proved_how;
     bool has_kept_lock; /* as the last comparison saw it: one that an administrator takes off, or a change */
@@ -93,6 +94,9 @@ RESULT probe_login(struct attempt *t, const struct login_secret *secret, enum se
 /* Locked or expired: such a login says nothing of its password; and so says the error, UNREACHABLE "unusable". */
 bool probe_is_unusable(enum login_word word);
 result probe_cannot_tell(enum login_word word, struct err *e);
+/* The current password, by a login; where one was denied before (the account's state says so), only for a person who
+ * asks. Fills is_denied, which settle_refused goes by. */
+RESULT probe_current(struct attempt *t, enum seen *ret, enum login_word *ret_word, struct err *e);
 /* Pay for the login that will prove the candidate, in a transaction that is made anyway; where the budget is spent,
  * nothing is paid yet. settle_proved gives it back; or probe_pay_back, when it comes to something else. */
 RESULT probe_pay_login(struct db *db, struct attempt *t, struct err *e);
@@ -130,7 +134,9 @@ RESULT send_candidate(struct attempt *t, struct err *e);
 
 /* settle.c: how a job ends */
 RESULT settle_proved(struct attempt *t, struct err *e);
-RESULT settle_refused(struct attempt *t, const struct err *why, struct err *e); /* retried later when it was queued */
+/* Retried later when it was queued. With is_denied the account is marked `mismatch`, and only a synced one is retried.
+ */
+RESULT settle_refused(struct attempt *t, const struct err *why, struct err *e);
 RESULT settle_drift(struct attempt *t, const char *why, struct err *e);
 RESULT settle_unknown(struct attempt *t, const char *why, int64_t at, struct err *e); /* stays RESOLVING, next try at */
 /* The same candidate was sent once more and refused, so nothing of it is known yet: stays RESOLVING under this code;

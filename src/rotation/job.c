@@ -116,6 +116,13 @@ result job_list(struct db *db, struct arena *a, const struct job_filter *f, stru
     return SUCCESS;
 }
 
+bool job_is_asked_for(const struct job *j)
+{
+    bool is_his = str_equal(j->trigger, S("caller")) && !j->parent_version;
+    bool is_again = j->refusals && j->reason.n == 0; /* as job_retry and job_take_over leave it */
+    return !j->is_queued || is_again || (is_his && j->refusals == 0);
+}
+
 bool job_is_afterwards(const struct job *j)
 {
     return str_equal(j->kind, S("push")) || str_equal(j->kind, S("propagate"));

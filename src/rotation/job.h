@@ -47,6 +47,8 @@ struct awaited_job {
 };
 /* NOT_FOUND: the store has lost it, and what has its id now is another one. */
 RESULT job_get_awaited(struct db *db, struct arena *a, const struct awaited_job *which, struct job *ret, struct err *e);
+/* A person wants this try: he waits for it, has queued it, or has asked for it again since it was refused. */
+bool job_is_asked_for(const struct job *j);
 bool job_is_afterwards(const struct job *j); /* a push or a propagation: after an account's change, elsewhere */
 /* Before the next try of such a job: 5 s at first, 5 minutes at most, with jitter. */
 int64_t job_pause(const struct job *j);

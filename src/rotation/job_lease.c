@@ -224,12 +224,12 @@ result job_drop_unsent(struct db *db, int64_t id, const char *why, int64_t now, 
 result job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
 {
     int64_t changed = 0;
-    TRY(db_run_counting(
-        db,
-        SQL("UPDATE jobs SET next_try_at = $2, is_held = 0 WHERE id = $1 AND is_open = 1 AND state IN ('queued', "
-            "'resolving')",
-            P_INT(j->id), P_INT(now)),
-        &changed, e));
+    TRY(db_run_counting(db,
+                        SQL("UPDATE jobs SET next_try_at = $2, is_held = 0, reason = CASE WHEN state = 'queued' THEN "
+                            "'' ELSE reason END WHERE id = $1 AND is_open = 1 AND state IN ('queued', "
+                            "'resolving')",
+                            P_INT(j->id), P_INT(now)),
+                        &changed, e));
     if (changed == 1)
         return SUCCESS;
     return FAIL(e, CONFLICT, "Job %" PRId64 " is neither queued nor resolving, but %.*s", j->id, STR_ARG(j->state));
@@ -240,7 +240,8 @@ result job_take_over(struct db *db, int64_t id, int64_t by, int64_t now, bool *r
     int64_t changed = 0;
     TRY(db_run_counting(
         db,
-        SQL("UPDATE jobs SET trigger_kind = 'caller', made_by = $2, parent_id = 0, is_held = 0, next_try_at = CASE "
+        SQL("UPDATE jobs SET trigger_kind = 'caller', made_by = $2, parent_id = 0, is_held = 0, reason = '', "
+            "next_try_at = CASE "
             "WHEN "
             "next_try_at > $3 THEN $3 ELSE next_try_at END WHERE id = $1 AND is_open = 1 AND state = 'queued' "
             "AND (trigger_kind <> 'caller' OR next_try_at > $3 OR parent_id > 0)",

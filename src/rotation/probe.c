@@ -104,8 +104,47 @@ result probe_set_proof(struct attempt *t, enum proof proof, struct err *e)
     return attempt_write(t, store_proof, e);
 }
 
+/* Of its own functional account the current password is what the vault signs in with, whatever the state says. */
+result probe_current(struct attempt *t, enum seen *ret, enum login_word *ret_word, struct err *e)
+{
+    struct login_secret known = {.password = t->current.password};
+    bool is_lost = str_equal(t->account.state, S("mismatch")) || str_equal(t->account.state, S("drift"));
+    *ret = SEEN_NOT;
+    *ret_word = LOGIN_DENIED;
+    if (!is_lost || t->own.functional_id || job_is_asked_for(&t->job))
+        TRY(probe_login(t, &known, ret, ret_word, e));
+    t->is_denied = *ret_word == LOGIN_DENIED && !t->own.functional_id;
+    return SUCCESS;
+}
+
+/* A lock may pass, and a change lifts many: the change's own proof will tell. Not of who changes his own password. */
+static result proof_of_unusable(const struct attempt *t, enum login_word word, struct err *e)
+{
+    return t->account.use_own_credentials ? probe_cannot_tell(word, e) : SUCCESS;
+}
+
+/* No verifier can be read. Where one has been the proof, a wrong password and no way in look alike: that stays its
+ * proof, for when it can be read again, and no login is spent unless somebody asks. */
+static result find_by_login(struct attempt *t, struct err *e)
+{
+    enum seen seen = SEEN_NOT;
+    enum login_word word = LOGIN_DENIED;
+    bool is_compared = str_equal(t->account.proof, S("compare"));
+    if (!is_compared || job_is_asked_for(&t->job))
+        TRY(probe_current(t, &seen, &word, e));
+    if (seen == SEEN_LIVE)
+        return probe_set_proof(t, PROOF_LOGIN, e);
+    if (probe_is_unusable(word))
+        return proof_of_unusable(t, word, e);
+    if (!is_compared)
+        return probe_set_proof(t, PROOF_NONE, e);
+    t->proof = PROOF_NONE;
+    t->is_denied = false;
+    return SUCCESS;
+}
+
 /* Which proof does the account have? Found out with the stored credential; PROOF_UNKNOWN stays where it cannot be told
- * yet and the change's own proof will tell: a lock may pass, and a change lifts many. */
+ * yet and the change's own proof will tell. */
 static result find_by_trying(struct attempt *t, struct err *e)
 {
     struct login_secret known = {.password = t->current.password};
@@ -116,13 +155,12 @@ static result find_by_trying(struct attempt *t, struct err *e)
     TRY(probe_compare(t, known.password, &seen, e));
     if (seen == SEEN_NOT)
         return SUCCESS;
-    bool was_compared = seen == SEEN_LIVE;
+    if (seen == SEEN_CANNOT_TELL)
+        return find_by_login(t, e);
     TRY(probe_login(t, &known, &seen, &word, e));
-    if (seen == SEEN_LIVE)
-        return probe_set_proof(t, PROOF_LOGIN, e);
     if (probe_is_unusable(word))
-        return t->account.use_own_credentials ? probe_cannot_tell(word, e) : SUCCESS;
-    return probe_set_proof(t, was_compared ? PROOF_COMPARE : PROOF_NONE, e);
+        return proof_of_unusable(t, word, e);
+    return probe_set_proof(t, seen == SEEN_LIVE ? PROOF_LOGIN : PROOF_COMPARE, e);
 }
 
 result probe_find_proof(struct attempt *t, struct err *e)

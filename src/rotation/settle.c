@@ -31,6 +31,7 @@ static const struct {
     {"host_key_unknown", "approve the host's key: POST /api/v1/managed-systems/{id}/host-keys"},
     {"functional_denied", "give the managed system a functional account that may sign in, with its live password"},
     {"functional_missing", "give the managed system a FunctionalAccountID"},
+    {"own_denied", "store its live password, or set what is stored on the system; then have it changed"},
 };
 
 /* NULL: it may pass by itself. */
@@ -151,17 +152,23 @@ static int64_t with_jitter(int64_t wait)
     return wait - wait / 8 + (int64_t)random_below((uint32_t)(wait / 4 / 1000 + 1)) * 1000;
 }
 
-/* As configured (passwordsafe-api 8.4); a synced account follows until it is there. */
+/* As configured (passwordsafe-api 8.4); a synced account follows until it is there. What a login has shown to be wrong
+ * is not tried again by the server: the next try would be answered alike, without one. */
 static result write_refused(struct db *db, void *argument, struct err *e)
 {
     struct ending *x = argument;
     const struct job *j = &x->t->job;
     struct engine_rules rules;
     TRY(engine_rules_get(db, x->t->arena, &rules, e));
-    bool is_last = rules.retries && j->refusals + 1 >= rules.retries && !j->parent_version;
-    x->refused = j->is_queued && is_last ? rules.retries : 0;
+    bool is_denied = x->t->is_denied, is_spent = rules.retries && j->refusals + 1 >= rules.retries;
+    bool is_last = (is_spent || is_denied) && !j->parent_version;
+    if (is_denied) {
+        TRY(loaded_still_holds(db, x->t, e));
+        TRY(turn_mark_lost(db, x->t->account.id, x->t->account.current_version, false, e));
+    }
+    x->refused = j->is_queued && is_last ? j->refusals + 1 : 0;
     /* Not at each try, as long as it is refused for the same. */
-    x->is_news = j->is_queued && cure_of(x->code) && !str_equal(j->reason_code, str_of(x->code));
+    x->is_news = j->is_queued && (cure_of(x->code) || is_denied) && !str_equal(j->reason_code, str_of(x->code));
     if (!j->is_queued || is_last)
         return write_ending(db, x, e);
     x->at = clock_now() + with_jitter(rules.retry_minutes * MINUTES);
@@ -172,8 +179,9 @@ static void tell_refused(const struct ending *x)
 {
     const struct attempt *t = x->t;
     const char *cure = cure_of(x->code);
-    struct str again = x->refused ? arena_printf(t->arena, "%" PRId64 " times, and is not tried again", x->refused)
-                                  : S("and is tried again in vain until this is mended");
+    struct str again = x->refused && t->is_denied ? S("and is not tried again by the server itself")
+                       : x->refused ? arena_printf(t->arena, "%" PRId64 " times, and is not tried again", x->refused)
+                                    : S("and is tried again in vain until this is mended");
     log_warning("account %.*s/%.*s: its change was refused %.*s: %.*s%s%s (job %" PRId64 ")", STR_ARG(t->system.name),
                 STR_ARG(t->account.name), STR_ARG(again), STR_ARG(x->reason), cure ? "; " : "", cure ? cure : "",
                 t->job.id);

@@ -18,8 +18,8 @@ RESULT turn_account(struct db *db, struct arena *a, const struct keyring *keys, 
  */
 RESULT turn_mark_proved(struct db *db, struct arena *a, int64_t account_id, int64_t number, enum turn_proof proof,
                         int64_t now, struct err *e);
-/* A Test found that this version is not the live one (`mismatch`), or the resolver that none is (`drift`). Nothing when
- * another one is current by now. */
+/* A Test, or a login before a change, found that this version is not the live one (`mismatch`), or the resolver that
+ * none is (`drift`). Nothing when another one is current by now. */
 RESULT turn_mark_lost(struct db *db, int64_t account_id, int64_t number, bool is_drift, struct err *e);
 /* What was sent to it was given up: nobody knows which version is the live one. */
 RESULT turn_mark_unverified(struct db *db, int64_t account_id, struct err *e);
