@@ -132,6 +132,10 @@ void send_look_for_key(struct attempt *t);
 /* REFUSED, INVALID, UNREACHABLE: nothing of it is on the target. UNCERTAIN: some of it may be. */
 RESULT send_candidate(struct attempt *t, struct err *e);
 
+/* old_keys.c. After a change of the key was proved: remove from the host every other key that a version says is ours.
+ * What cannot be removed is left to the next such change; this one stands whatever comes of it. */
+void old_keys_remove(struct attempt *t);
+
 /* settle.c: how a job ends */
 RESULT settle_proved(struct attempt *t, struct err *e);
 /* Retried later when it was queued. With is_denied the account is marked `mismatch`, and only a synced one is retried.

@@ -8,7 +8,6 @@
 #include "rotation/agent.h"
 #include "rotation/engine.h"
 #include "rotation/owed.h"
-#include "rotation/principal.h"
 #include "rotation/synced.h"
 
 struct ending {
@@ -80,33 +79,6 @@ static result write_proved(struct db *db, void *argument, struct err *e)
     return claim_next(db, t, e);
 }
 
-/* The vault itself signs in with it. */
-static bool is_functional_key(struct attempt *t)
-{
-    return t->functional.is_set && t->functional.secret.private_key &&
-           principal_is_functional(t->arena, &t->who, t->functional.account, t->account.platform_id) &&
-           secret_equal(t->functional.secret.private_key, t->current.private_key);
-}
-
-/* The key that we installed before, and that nobody uses any more, goes. The change stands whatever comes of it. */
-static void remove_old_key(struct attempt *t)
-{
-    struct version before;
-    struct err e;
-    if (!t->has_key_part || !t->account.current_version || !is_ok(db_snapshot(t->db, &e)))
-        return;
-    result r = version_get(t->db, t->arena, t->account.id, t->account.current_version, &before, &e);
-    db_snapshot_end(t->db);
-    if (!is_ok(r) || !before.key_is_ours || before.public_key.n == 0 ||
-        str_equal(before.public_key, t->candidate_public) || is_functional_key(t))
-        return;
-    struct change_request remove = {.account = t->who, .part = CHANGE_REMOVE_KEY, .public_key = before.public_key};
-    r = line_change(t->line, &remove, &e);
-    struct err store;
-    if (!is_ok(attempt_step(t, "old key removed", is_ok(r), is_ok(r) ? S("") : str_of(e.text), &store)))
-        log_warning("job %" PRId64 ": cannot note the removal of the old key: %s", t->job.id, store.text);
-}
-
 result settle_proved(struct attempt *t, struct err *e)
 {
     struct ending x = {.t = t};
@@ -116,7 +88,7 @@ result settle_proved(struct attempt *t, struct err *e)
         return written;
     }
     t->stale_us = t->acknowledged_at ? clock_monotonic() - t->acknowledged_at : clock_now() - t->job.sent_at;
-    remove_old_key(t);
+    old_keys_remove(t);
     return SUCCESS;
 }
 

@@ -70,6 +70,14 @@ result version_key_is_ours(struct db *db, int64_t account_id, int64_t number, st
                   e);
 }
 
+result version_key_is_gone(struct db *db, int64_t account_id, int64_t number, struct err *e)
+{
+    return db_run(db,
+                  SQL("UPDATE versions SET key_is_ours = 0 WHERE account_id = $1 AND number = $2", P_INT(account_id),
+                      P_INT(number)),
+                  e);
+}
+
 static struct place part_place(const char *part, int64_t account_id, int64_t number)
 {
     return (struct place){.table = "versions", .column = part, .row = account_id, .version = number};

@@ -32,3 +32,5 @@ RESULT version_list(struct db *db, struct arena *a, int64_t account_id, struct v
 RESULT version_last_proved(struct db *db, struct arena *a, int64_t account_id, int64_t *ret_number, struct err *e);
 /* The first private key of an account is installed by somebody else; one that a job installed is ours to remove. */
 RESULT version_key_is_ours(struct db *db, int64_t account_id, int64_t number, struct err *e);
+/* It is no longer on the system. */
+RESULT version_key_is_gone(struct db *db, int64_t account_id, int64_t number, struct err *e);
