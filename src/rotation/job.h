@@ -90,6 +90,8 @@ RESULT job_retry(struct db *db, const struct job *j, int64_t now, struct err *e)
 /* Queued by the server itself, for a later try, or as one of a whole system: it becomes this user's alone, and is due.
  * *ret_taken false: it was already, or is no longer queued. */
 RESULT job_take_over(struct db *db, int64_t id, int64_t by, int64_t now, bool *ret_taken, struct err *e);
+/* Nothing moves: CONFLICT when another worker has the job by now. Before what would harm its work. */
+RESULT job_check_is_ours(struct db *db, const struct job *j, struct err *e);
 /* What this server has in hand stays its own. */
 RESULT jobs_renew(struct db *db, struct arena *a, const int64_t *ids, size_t n, int64_t now, struct err *e);
 /* At start: the leases that this server held end; immediate changes of which nothing was sent are dropped; what was

@@ -145,6 +145,15 @@ result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t 
     return SUCCESS;
 }
 
+/* A write, so that a server which takes it over at the same time collides with it. */
+result job_check_is_ours(struct db *db, const struct job *j, struct err *e)
+{
+    return run_moving(db, j,
+                      SQL("UPDATE jobs SET epoch = epoch WHERE id = $1 AND epoch = $2 AND is_open = 1", P_INT(j->id),
+                          P_INT(j->epoch)),
+                      e);
+}
+
 result job_set_resolving(struct db *db, const struct job *j, struct err *e)
 {
     TRY(run_moving(db, j,

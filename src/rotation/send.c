@@ -61,11 +61,18 @@ void send_look_for_key(struct attempt *t)
         t->key_is_ours = !is_key_there(t);
 }
 
-/* Else a key would be let in that no version is current with. */
+static result check_is_ours(struct db *db, void *argument, struct err *e)
+{
+    const struct attempt *t = argument;
+    return job_check_is_ours(db, &t->job, e);
+}
+
+/* Else a key would be let in that no version is current with. Who has the job by now may have proved this very key. */
 static result take_key_back(struct attempt *t, result came_to, struct err *e)
 {
     struct change_request undo = with_key(t, CHANGE_REMOVE_KEY);
     struct err why = {0}, not_sent = *e;
+    TRY(attempt_write(t, check_is_ours, e));
     if (is_ok(line_change(t->line, &undo, &why)))
         return came_to;
     return FAIL_AS(e, UNCERTAIN, "unknown", "%s; and the new key, already there, could not be removed: %s",

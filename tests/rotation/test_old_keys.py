@@ -1,4 +1,7 @@
 """Every key that the vault installed and that is not the current one goes with the next key change that is proved; never the live one, nor somebody else's."""
+import concurrent.futures
+import time
+
 import pytest
 from conftest import Managed
 from drifting import SETUP, account_on, into_drift, settled, told
@@ -104,3 +107,19 @@ def test_an_account_that_changes_itself(ps, strange, pairs):
         answer = account.put({**with_key(pairs[name]), "Password": password})
         assert answer.status_code == 204, answer.text
     wait_for(lambda: installed(strange, "u6") == {plain(pairs["two"])}, timeout=20)
+
+
+def test_whose_job_it_is_no_longer_takes_no_key_back(server, ps, admin, strange, pairs):
+    """Refused after another server has taken the job over: that one may have made the key the live one."""
+    account = account_on(ps, strange, "u7", timeout=15)
+    with told(strange, "slow", "2"), told(strange, "refuse"), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        strange.run("rm -f /etc/begun")
+        answer = pool.submit(account.put, {**with_key(pairs["one"]), "Password": "Candidate-7!"})
+        wait_for(lambda: (strange.root / "etc/begun").exists(), timeout=30)
+        with Store(server) as db:
+            db.execute("UPDATE jobs SET epoch = epoch + 1 WHERE account_id = ? AND is_open = 1", (account.id,))
+        time.sleep(5)
+        assert installed(strange, "u7") == {plain(pairs["one"])}
+    job = settled(admin, account, timeout=120)
+    answer.result()
+    assert job["state"] == "done" and strange.has_password("u7", "Candidate-7!")
