@@ -13,7 +13,10 @@
 enum {
     BUSY_TIMEOUT_MS = 5000,
     OPERATIONS_PER_LOOK = 1000, /* about 20 µs between two looks at the clock */
-    CHECKPOINT_PAGES = 1024     /* of 4 KiB in the WAL, since the last checkpoint */
+    CHECKPOINT_PAGES = 1024,    /* of 4 KiB in the WAL, since the last checkpoint */
+    RESTART_PAGES = 16 * CHECKPOINT_PAGES,
+    RESTART_WAIT_MS = 250,
+    RESTART_WAIT_MAX_MS = 2500 /* a search ends after 2 s */
 };
 
 struct statement {
@@ -28,7 +31,7 @@ struct connection {
     struct cache *statements;
     int64_t deadline;
     bool has_device_failed;
-    int wal_pages, checkpointed_pages;
+    int wal_pages, checkpointed_pages, restart_pages; /* when it is so long, readers are waited for */
 };
 
 /* ---- errors ---- */
@@ -131,6 +134,7 @@ static result sqlite_open(struct store *store, enum db_kind kind, struct connect
     if (!c)
         die("out of memory: a connection");
     c->kind = kind;
+    c->restart_pages = RESTART_PAGES;
     c->statements = cache_new(STATEMENTS_CACHED, statement_release);
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, count_no_memory);
@@ -294,17 +298,33 @@ static void sqlite_set_deadline(struct connection *c, int64_t monotonic)
     sqlite3_progress_handler(c->db, monotonic ? OPERATIONS_PER_LOOK : 0, monotonic ? has_passed_deadline : NULL, c);
 }
 
+/* The WAL begins anew only when nobody reads in it, and readers that overlap may leave no such moment. RESTART makes
+ * one: whoever comes now reads in the main file, and whoever was there is waited for, longer only when it is needed. */
+static int restart_wal(struct connection *c)
+{
+    bool is_urgent = c->wal_pages >= 4 * RESTART_PAGES;
+    c->restart_pages = c->wal_pages + RESTART_PAGES;
+    sqlite3_busy_timeout(c->db, is_urgent ? RESTART_WAIT_MAX_MS : RESTART_WAIT_MS);
+    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    return rc;
+}
+
 /* PASSIVE waits for nobody. A reader that holds an old snapshot keeps the WAL growing: then only each further 4 MiB are
  * worth another try. A full disk is no reason to say anything here: the next commit will. */
 static void sqlite_checkpoint(struct connection *c)
 {
-    if (c->wal_pages < c->checkpointed_pages)
-        c->checkpointed_pages = 0; /* the WAL has begun anew */
+    if (c->wal_pages < c->checkpointed_pages) { /* the WAL has begun anew */
+        c->checkpointed_pages = 0;
+        c->restart_pages = RESTART_PAGES;
+    }
     if (c->wal_pages - c->checkpointed_pages < CHECKPOINT_PAGES)
         return;
     struct err e;
     errno = 0;
-    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int rc = c->wal_pages >= c->restart_pages
+                 ? restart_wal(c)
+                 : sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     c->checkpointed_pages = c->wal_pages;
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         fail(c, c->db, rc, &e);

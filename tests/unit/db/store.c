@@ -141,6 +141,53 @@ static void the_wal_is_checkpointed_when_it_is_long(void **state)
     assert_true(st.st_size > 10 << 20);
 }
 
+/* ---- readers that overlap ---- */
+
+struct reading {
+    struct db *db;
+    atomic_bool *is_stopping;
+};
+
+static void *read_on_and_on(void *argument)
+{
+    struct reading *r = argument;
+    while (!atomic_load(r->is_stopping)) {
+        MUST(db_snapshot(r->db, &error));
+        (void)number(r->db, SQL("SELECT count(*) FROM settings"));
+        usleep(20000);
+        db_snapshot_end(r->db);
+    }
+    return NULL;
+}
+
+static void the_wal_begins_anew_beside_readers_that_overlap(void **state)
+{
+    enum { READERS = 4 };
+    struct fixture *f = *state;
+    pthread_t threads[READERS];
+    struct reading readings[READERS];
+    atomic_bool is_stopping = false;
+    struct stat st;
+    int64_t largest = 0;
+    for (size_t i = 0; i < READERS; i++) {
+        readings[i].is_stopping = &is_stopping;
+        MUST(db_open(f->store, DB_READER, &readings[i].db, &error));
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on_and_on, &readings[i]), 0);
+    }
+    for (int i = 0; i < 160; i++) {
+        MUST(db_run(f->writer, SQL("INSERT INTO ended_tokens VALUES (randomblob(1000000), 1)"), &error));
+        db_checkpoint(f->writer);
+        assert_int_equal(stat(path_in(f, "keyturn.db-wal"), &st), 0);
+        largest = st.st_size > largest ? st.st_size : largest;
+    }
+    atomic_store(&is_stopping, true);
+    for (size_t i = 0; i < READERS; i++) {
+        pthread_join(threads[i], NULL);
+        db_free(readings[i].db);
+    }
+    assert_in_range(largest, 4 << 20, 80 << 20);
+}
+
 /* ---- backup ---- */
 
 struct mover {
@@ -296,6 +343,7 @@ int main(void)
         WITH_STORE(what_was_written_is_there_after_opening_again),
         WITH_STORE(a_newer_store_is_refused),
         WITH_STORE(the_wal_is_checkpointed_when_it_is_long),
+        WITH_STORE(the_wal_begins_anew_beside_readers_that_overlap),
         WITH_STORE(a_backup_is_consistent_while_others_write),
         WITH_STORE(a_backup_never_replaces),
         WITH_STORE(a_backup_that_fails_leaves_nothing),
