@@ -84,10 +84,10 @@ static void free_calls(struct gate *g)
 
 void gate_drain(struct gate *g)
 {
+    if (g && g->prepare)
+        pool_free(g->prepare); /* first: it hands calls on to the others */
     if (g && g->read)
         pool_free(g->read);
-    if (g && g->prepare)
-        pool_free(g->prepare);
     if (g && g->search)
         pool_free(g->search);
     if (g)

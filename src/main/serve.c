@@ -290,6 +290,7 @@ static void stop_all(struct server *s)
     if (s->writer)
         writer_free(s->writer); /* its last works still answer through gate and http */
     gate_free(s->gate);
+    rotation_free(s->rotation); /* until here calls look at it, and wake it */
     if (s->http)
         http_server_free(s->http);
     if (s->audit)

@@ -212,6 +212,12 @@ void rotation_stop(struct rotation *r, unsigned grace_ms)
         pthread_join(r->workers[i], NULL);
     }
     line_pool_free(r->config.lines);
+}
+
+void rotation_free(struct rotation *r)
+{
+    if (!r)
+        return;
     pthread_cond_destroy(&r->wake);
     pthread_cond_destroy(&r->work);
     pthread_mutex_destroy(&r->looking_at_key);

@@ -29,8 +29,9 @@ struct rotation_config {
 /* Recovers the unfinished jobs that this server held, then starts the workers. */
 RESULT rotation_start(const struct rotation_config *config, struct rotation **ret, struct err *e);
 /* Finish or abandon attempts for at most grace_ms, then kill their connectors; the resolver settles them at the next
- * start. */
+ * start. Whoever still has a call under way may go on using the rest of this header. */
 void rotation_stop(struct rotation *r, unsigned grace_ms);
+void rotation_free(struct rotation *r); /* after rotation_stop, when nobody can call any more; NULL is fine */
 /* Something is due: look at once. Any thread; takes a struct rotation * (for call_after_commit). */
 void rotation_wake(void *rotation);
 /* Keep the leases of the jobs that are under way here; every few seconds, on the writer. */
