@@ -128,14 +128,18 @@ static void deliver(struct loop *loop, struct mail *mail)
     }
 }
 
-/* Nobody can post any more; what was posted last finds no connection. */
+/* Nobody can post any more; what was posted last finds no connection. Each exchange that is out holds the loop from
+ * the moment that it is closed: its reply may come at once. */
 static void close_mailbox(struct loop *loop)
 {
     struct mail mail;
+    unsigned held;
 
     pthread_mutex_lock(&loop->lock);
     loop->state = LOOP_CLOSED;
     mail = take_mail(loop);
+    held = loop->exchanges_out;
+    loop->references += held;
     pthread_mutex_unlock(&loop->lock);
     while (mail.accepted) {
         struct accepted *a = mail.accepted;
@@ -144,7 +148,7 @@ static void close_mailbox(struct loop *loop)
     }
     deliver(loop, &mail);
     pthread_mutex_lock(&loop->lock);
-    loop->references += loop->exchanges_out;
+    loop->references -= held - loop->exchanges_out; /* these were delivered */
     pthread_mutex_unlock(&loop->lock);
 }
 
