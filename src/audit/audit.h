@@ -42,8 +42,8 @@ void audit_on_rewound(struct audit *a, audit_rewound rewound, void *context);
  * audit_heads_text gave at an earlier time (absent: nothing). The writer asks it at each new connection; the server
  * before it starts the writer. */
 RESULT audit_compare(struct audit *a, struct db *writer_db, struct str heads, struct err *e);
-/* "a:88213 b:17" of the last checkpoint, to be kept outside the store; any thread that no checkpoint runs beside. */
-struct str audit_heads_text(const struct audit *a, struct arena *arena);
+/* "a:88213 b:17" of the last checkpoint or contact, to be kept outside the store; any thread. */
+struct str audit_heads_text(struct audit *a, struct arena *arena);
 
 /* Who acts from now on in this work; the gate and the rotation engine set it before they run one. Each work begins as
  * the server itself. On a connection without a chain (a reader) this does nothing. */

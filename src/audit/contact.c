@@ -24,18 +24,22 @@ void audit_remember_heads(struct audit *a, const struct audit_head *heads, size_
     struct audit_head *copies = arena_array(arena, struct audit_head, n);
     for (size_t i = 0; i < n; i++)
         copies[i] = (struct audit_head){.server = arena_str(arena, heads[i].server), .number = heads[i].number};
+    pthread_mutex_lock(&a->seen_lock);
     arena_free(a->seen_arena);
     a->seen_arena = arena;
     a->seen = copies;
     a->seen_n = n;
+    pthread_mutex_unlock(&a->seen_lock);
 }
 
-struct str audit_heads_text(const struct audit *a, struct arena *arena)
+struct str audit_heads_text(struct audit *a, struct arena *arena)
 {
     struct str text = S("");
+    pthread_mutex_lock(&a->seen_lock);
     for (size_t i = 0; i < a->seen_n; i++)
         text = arena_printf(arena, "%.*s%s%.*s:%" PRId64, STR_ARG(text), i ? " " : "", STR_ARG(a->seen[i].server),
                             a->seen[i].number);
+    pthread_mutex_unlock(&a->seen_lock);
     return text;
 }
 

@@ -111,6 +111,7 @@ RESULT audit_open(struct db *writer_db, const struct keyring *keys, struct str s
     a->seen_arena = arena_new();
     a->keys = keys;
     a->server = arena_str(a->whole, server);
+    pthread_mutex_init(&a->seen_lock, NULL);
     refusals_init(&a->refusals);
     a->db = writer_db;
     TRY(read_end(a, e));
@@ -128,6 +129,7 @@ void audit_free(struct audit *a)
     if (db_attachment(a->db) == a)
         db_attach(a->db, NULL);
     refusals_free(&a->refusals);
+    pthread_mutex_destroy(&a->seen_lock);
     arena_free(a->group);
     arena_free(a->seen_arena);
     arena_free(a->whole);

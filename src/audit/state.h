@@ -26,7 +26,7 @@ struct refusals { /* any thread, under the lock */
     bool is_under_way;  /* a flush waits for the writer */
 };
 
-struct audit { /* the writer's thread, except `refusals` */
+struct audit { /* the writer's thread, except `refusals` and what `seen_lock` guards */
     struct db *db;
     const struct keyring *keys;
     struct str server; /* in `whole` */
@@ -37,9 +37,10 @@ struct audit { /* the writer's thread, except `refusals` */
     struct chain_end end, next_end; /* next: when COMMIT returns */
     int64_t sealed_number, next_sealed_number;
     int64_t last_at, next_last_at;
-    bool was_checked;        /* since the keyring opened */
-    const char *broken;      /* what the check found; NULL: nothing */
-    struct audit_head *seen; /* the heads of all chains when we last looked; in `seen_arena` */
+    bool was_checked;          /* since the keyring opened */
+    const char *broken;        /* what the check found; NULL: nothing */
+    pthread_mutex_t seen_lock; /* only the writer changes what follows; others read it */
+    struct audit_head *seen;   /* the heads of all chains when we last looked; in `seen_arena` */
     size_t seen_n;
     struct arena *seen_arena;
     bool is_contact_in_doubt, has_stood; /* the last contact's own COMMIT; the group before it */
