@@ -143,14 +143,17 @@ static bool collect(struct connection *c, PGresult **ret_last, PGresult **ret_ba
     }
 }
 
+/* What went well of the exchange that collided is still asked for afterwards. */
 static void roll_back_collision(struct connection *c)
 {
     char tag[16];
     struct err ignored;
+    unsigned answered = c->answered;
     c->has_begun = false;
     connection_forget_deferred(c);
     (void)!is_ok(connection_run_now(c, "ROLLBACK", tag, &ignored));
     c->has_collided = true;
+    c->answered = answered;
 }
 
 result connection_exchange(struct connection *c, bool is_sent, PGresult **ret, struct err *e)

@@ -188,6 +188,26 @@ static void a_lock_that_another_holds_is_waited_for_some_seconds(void **state)
     MUST(db_run(f->writer, SQL("UPDATE counters SET next = 8"), &error));
 }
 
+/* The ROLLBACK after it is an exchange of its own, and says nothing of the statement. */
+static void a_statement_that_could_not_be_prepared_works_later(void **state)
+{
+    struct fixture *f = *state;
+    struct db *other;
+    struct sql sql = SQL("UPDATE counters SET next = next + 7");
+    MUST(add(f->writer, "a", &error));
+    MUST(db_open(f->store, DB_WRITER, &other, &error));
+    MUST(db_begin(other, &error));
+    MUST(db_run(other, SQL("LOCK TABLE counters IN ACCESS EXCLUSIVE MODE"), &error));
+    MUST(db_begin(f->writer, &error));
+    (void)number(f->writer, SQL("SELECT count(*) FROM settings"));
+    EXPECT(BUSY, db_run(f->writer, sql, &error));
+    assert_true(db_has_collided(f->writer));
+    db_rollback(f->writer);
+    db_free(other);
+    MUST(db_run(f->writer, sql, &error));
+    assert_int_equal(number(f->reader, SQL("SELECT next FROM counters WHERE name = 'a'")), 8);
+}
+
 static void limit_connections(struct fixture *f, int most)
 {
     struct rows name = ask(f, SQL("SELECT current_database()"));
@@ -357,6 +377,7 @@ int main(void)
         WITH_STORE(only_so_many_statements_stay_prepared),
         WITH_STORE(what_takes_too_long_or_is_too_much),
         WITH_STORE(a_lock_that_another_holds_is_waited_for_some_seconds),
+        WITH_STORE(a_statement_that_could_not_be_prepared_works_later),
         WITH_STORE(a_reader_may_be_opened_while_the_store_is_away),
         WITH_STORE(a_name_is_held_by_one),
         WITH_STORE(notices_come_with_the_commit),
