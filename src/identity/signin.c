@@ -8,6 +8,7 @@
 
 enum { NAME_BYTES_MAX = 1024, FAILURES_FREE = 4, WAIT_MAX_S = 900, ADDRESS_FAILURES_MAX = 100, IPV6_PREFIX_BITS = 64 };
 #define ADDRESS_WINDOW HOURS
+#define ADDRESS_WAIT   HOURS
 #define DELAY_MAX      (2 * SECONDS)
 #define DELAY_FIRST    (DELAY_MAX / 16)
 
@@ -81,14 +82,24 @@ static RESULT load(struct db *db, struct arena *a, const struct signin_claim *cl
     return SUCCESS;
 }
 
-static bool must_wait(const struct guesses *g, int64_t now)
+/* A wait longer than any comes from a clock that was ahead; what began beside this call began a moment later. */
+static bool is_waiting(const struct guesses *g, enum counter c, int64_t longest, int64_t now)
 {
-    return g->of[PAIR].wait_until > now || g->of[ADDRESS].wait_until > now;
+    int64_t until = g->of[c].wait_until;
+    return until > now && until <= now + longest + MINUTES;
 }
 
+static bool must_wait(const struct guesses *g, int64_t now)
+{
+    return is_waiting(g, PAIR, WAIT_MAX_S * SECONDS, now) || is_waiting(g, ADDRESS, ADDRESS_WAIT, now);
+}
+
+/* So is what was counted as far ahead. */
 static bool is_over(const struct guesses *g, enum counter c, int64_t now)
 {
-    return c == ADDRESS ? now - g->of[c].first_at >= ADDRESS_WINDOW : now - g->of[c].last_at >= GUESSES_FORGOTTEN_AFTER;
+    int64_t window = c == ADDRESS ? ADDRESS_WINDOW : GUESSES_FORGOTTEN_AFTER;
+    int64_t since = now - (c == ADDRESS ? g->of[c].first_at : g->of[c].last_at);
+    return since >= window || since <= -window;
 }
 
 /* 125 ms at the 5th failure of a user, from wherever, doubled with each further one. */
@@ -187,7 +198,7 @@ RESULT signin_record(struct db *db, struct arena *a, const struct signin_claim *
 static int64_t wait_after(enum counter c, int64_t failures)
 {
     if (c == ADDRESS)
-        return failures > ADDRESS_FAILURES_MAX ? HOURS : 0;
+        return failures > ADDRESS_FAILURES_MAX ? ADDRESS_WAIT : 0;
     if (c == USER || failures <= FAILURES_FREE)
         return 0;
     int64_t doublings = failures - FAILURES_FREE - 1;

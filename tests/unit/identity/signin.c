@@ -143,6 +143,26 @@ static void an_address_is_refused_for_an_hour(void **state)
     assert_int_equal(guess(f, "fresh again", AWAY, now + HOURS), UNAUTHENTICATED);
 }
 
+/* The clock was a year ahead, and was then put right. */
+static void nobody_waits_for_a_clock_that_was_ahead(void **state)
+{
+    struct fixture *f = *state;
+    int64_t ahead = NOW + 365 * DAYS;
+    for (int i = 0; i < 101; i++)
+        assert_int_equal(guess(f, arena_printf(f->a, "user %d", i).p, AWAY, ahead), UNAUTHENTICATED);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(guess(f, "admin", HOME, ahead), UNAUTHENTICATED);
+    assert_int_equal(guess(f, "admin", HOME, ahead), BUSY);
+    assert_int_equal(guess(f, "admin", AWAY, ahead), BUSY);
+    assert_int_equal(sign_in(f, "admin", HOME, NOW), OK);
+    assert_int_equal(guess(f, "fresh", AWAY, NOW), UNAUTHENTICATED);
+    assert_int_equal(sign_in(f, "admin", AWAY, NOW), OK);
+    /* A call that was made a moment before it waits all the same. */
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(guess(f, "admin", HOME, NOW), UNAUTHENTICATED);
+    assert_int_equal(guess(f, "admin", HOME, NOW - 30 * SECONDS), BUSY);
+}
+
 static void a_hundred_an_hour_are_not_too_many(void **state)
 {
     struct fixture *f = *state;
@@ -330,12 +350,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
     const struct CMUnitTest tests[] = {
-        TEST(what_proves_nothing_clears_nobody),     TEST(the_pair_waits_from_the_fifth),
-        TEST(no_spelling_gives_fresh_guesses),       TEST(unknown_names_wait_alike),
-        TEST(an_address_is_refused_for_an_hour),     TEST(a_hundred_an_hour_are_not_too_many),
-        TEST(keys_without_a_name_count_by_address),  TEST(the_user_is_delayed_never_refused),
-        TEST(who_may_not_sign_in_is_refused_alike),  TEST(a_registration_is_asked_again),
-        TEST(parallel_guesses_are_not_all_answered), TEST(what_is_over_is_dropped),
+        TEST(what_proves_nothing_clears_nobody),
+        TEST(the_pair_waits_from_the_fifth),
+        TEST(no_spelling_gives_fresh_guesses),
+        TEST(unknown_names_wait_alike),
+        TEST(nobody_waits_for_a_clock_that_was_ahead),
+        TEST(an_address_is_refused_for_an_hour),
+        TEST(a_hundred_an_hour_are_not_too_many),
+        TEST(keys_without_a_name_count_by_address),
+        TEST(the_user_is_delayed_never_refused),
+        TEST(who_may_not_sign_in_is_refused_alike),
+        TEST(a_registration_is_asked_again),
+        TEST(parallel_guesses_are_not_all_answered),
+        TEST(what_is_over_is_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
