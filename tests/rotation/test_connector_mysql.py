@@ -194,6 +194,7 @@ def test_rights_of_a_role_count_and_rights_may_go(connector, server):
 
 
 def test_the_functional_account_is_let_in_or_denied(connector, server):
+    server.set_password("lock1", PASSWORDS["lock1"])
     for who, password, result in (("func", "Wrong-1!", "denied"), ("ghost", "Wrong-1!", "denied"), ("lock1", PASSWORDS["lock1"], "locked"), ("sock", "Some-1!", "refused")):
         answer = connector.call("check", **{**request(server), "functional": {"account": who, "password": password}})
         assert (answer["code"], answer["result"]) == ("functional_denied", result), answer

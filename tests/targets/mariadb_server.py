@@ -138,7 +138,7 @@ class MariadbServer:
                 os.chmod(folder, folder.stat().st_mode | 0o011)  # the user mysql must get through to it
 
     def _start_on(self, port):
-        options = {"datadir": self.directory / "data", "port": port, "bind-address": self.address, "socket": self.socket,
+        options = {"datadir": self.directory / "data", "tmpdir": self._run, "port": port, "bind-address": self.address, "socket": self.socket,
                    "pid-file": self.directory / "pid", "innodb-buffer-pool-size": "16M", "max-connections": 300,
                    "innodb-log-file-size": "8M", "skip-name-resolve": "ON", "max-connect-errors": 1000000,
                    "plugin-maturity": "unknown"}
@@ -263,13 +263,14 @@ def _template_directory():
         folder = pathlib.Path(tempfile.mkdtemp(prefix="keyturn-mariadb-template-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.chmod(folder, 0o755)
-        (folder / "data").mkdir()
+        for name in ("data", "tmp"):
+            (folder / name).mkdir()
         _give_to_mysql(folder)
-        _run(["/usr/bin/mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={folder / 'data'}",
+        _run(["/usr/bin/mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={folder / 'data'}", f"--tmpdir={folder / 'tmp'}",
               "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M"])
         accounts = [f"SET PASSWORD FOR root@localhost = '{native(PASSWORDS['root'])}'", *ACCOUNTS]
         statements = "USE mysql;\n" + ";\n".join(["FLUSH PRIVILEGES", *accounts]) + ";\n"
-        _run(["/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", "--bootstrap", f"--datadir={folder / 'data'}",
+        _run(["/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", "--bootstrap", f"--datadir={folder / 'data'}", f"--tmpdir={folder / 'tmp'}",
               "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M", "--plugin-maturity=unknown"],
              statements.encode())
         _template = folder
