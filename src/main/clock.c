@@ -105,7 +105,7 @@ void heads_keep(const struct server *s, struct arena *a)
 
 static const char clock_file[] = "clock";
 
-static struct str name_of_boot(struct arena *a)
+struct str name_of_boot(struct arena *a)
 {
     return line_read(a, "/proc/sys/kernel/random", "boot_id");
 }

@@ -122,6 +122,7 @@ static result start_rotation(struct server *s, struct err *e)
                                      .workers = (unsigned)lanes,
                                      .quiet_s = (unsigned)quiet_s,
                                      .dial = server_dial_rules(s),
+                                     .boot = name_of_boot(s->arena),
                                      .on_settled = on_settled,
                                      .context = s};
     vault_set_keeper(link_keeper(s->keys));

@@ -57,6 +57,7 @@ void server_stop_listening(struct server *s);
 
 /* clock.c: DIR/heads: how far the audit's chains reached, kept outside the store. */
 void heads_keep(const struct server *s, struct arena *a);
+struct str name_of_boot(struct arena *a); /* the kernel's; empty: it has none */
 
 /* clock.c: signals, and what happens each tenth of a second, second, minute. */
 RESULT server_block_signals(struct err *e);

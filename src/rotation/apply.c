@@ -3,6 +3,7 @@
 
 #include "audit/audit.h"
 #include "rotation/engine.h"
+#include "rotation/fence.h"
 #include "rotation/keepsake.h"
 #include "rotation/told.h"
 
@@ -105,7 +106,8 @@ static result write_applying(struct db *db, void *argument, struct err *e)
     TRY(loaded_still_holds(db, t, e));
     if (t->key_is_ours)
         TRY(version_key_is_ours(db, t->account.id, t->job.version, e));
-    TRY(job_set_applying(db, &t->entered, fence_of(t), clock_now(), e));
+    struct str fence = fence_text(t->arena, t->config->boot, fence_of(t));
+    TRY(job_set_applying(db, &t->entered, fence, clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "checked", true, what_was_checked(t), clock_now(), e));
     TRY(job_note(db, t->arena, &t->job, "applying", true, S(""), clock_now(), e));
     return may_pay_ahead(t) ? probe_pay_login(db, t, e) : SUCCESS;
@@ -113,10 +115,8 @@ static result write_applying(struct db *db, void *argument, struct err *e)
 
 static int64_t after_fence(const struct attempt *t)
 {
-    if (str_starts(fence_of(t), S(FENCE_SESSION)))
-        return clock_now();
-    int64_t fence = t->check.has_fence ? t->check.fence_s : t->system.timeout_s;
-    return t->job.sent_at + fence * SECONDS;
+    struct str token;
+    return clock_now() + (fence_is_session(t->job.fence, &token) ? 0 : attempt_fence_left(t));
 }
 
 /* An earlier attempt of which nothing is known may still arrive, or be what this one was refused for ("unchanged"). */

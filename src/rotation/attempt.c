@@ -4,6 +4,7 @@
 #include "accounts/functional.h"
 #include "audit/audit.h"
 #include "rotation/address.h"
+#include "rotation/fence.h"
 #include "rotation/hostkey.h"
 #include "rotation/line_pool.h"
 #include "rotation/principal.h"
@@ -199,6 +200,11 @@ static result find_target(struct attempt *t, struct err *e)
                                 .instance = t->system.is_default_instance ? S("") : t->system.instance_name,
                                 .domain = t->system.directory_id.is_set && has_dns_name ? t->system.host_name : S("")};
     return address_resolve(t->arena, host_of(&t->system), t->target.port, &t->config->dial, &t->target.address, e);
+}
+
+int64_t attempt_fence_left(const struct attempt *t)
+{
+    return fence_left(t->job.fence, t->config->boot, t->job.sent_at, t->system.timeout_s);
 }
 
 bool attempt_has_word(const struct err *e, const char *word)

@@ -62,10 +62,9 @@ struct attempt {
     int64_t stale_us;               /* what readers still got the old one for; 0: it has not turned */
 };
 
-/* What jobs.fence holds: seconds, "" for none, or this and a fence_token. */
-#define FENCE_SESSION "session "
-
 /* attempt.c */
+/* How long what the job has sent may still reach the target, in µs; 0: it is over. */
+int64_t attempt_fence_left(const struct attempt *t);
 bool attempt_has_word(const struct err *e, const char *word);
 /* A failure of the store's or of ours, not the target's: the job keeps its state, and is looked at again. */
 bool attempt_is_ours(const struct err *why);

@@ -142,6 +142,7 @@ result job_set_applying(struct db *db, struct job *j, struct str fence, int64_t 
     j->epoch++;
     j->attempt++;
     j->sent_at = now;
+    j->fence = fence;
     return SUCCESS;
 }
 

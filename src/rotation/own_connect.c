@@ -1,6 +1,7 @@
 /* rotation/own_connect.c: signing in as the functional account whose own password was sent: the new one and the old
  * one in turn, never more than one failed login at a time. */
 #include "rotation/attempt.h"
+#include "rotation/fence.h"
 
 #define NEW_LET_IN "new"
 #define OLD_LET_IN "old"
@@ -75,8 +76,8 @@ result own_connect(struct attempt *t, enum own_guess guess, struct err *e)
 /* A session that is not ended yet has no longest life: the new one, denied a moment ago, may be the live one by now. */
 bool own_is_lost(const struct attempt *t)
 {
-    return t->was_both_denied &&
-           (str_equal(t->job.signs_in, S(NEW_DENIED)) || !str_starts(t->job.fence, S(FENCE_SESSION)));
+    struct str token;
+    return t->was_both_denied && (str_equal(t->job.signs_in, S(NEW_DENIED)) || !fence_is_session(t->job.fence, &token));
 }
 
 bool own_old_let_in(const struct attempt *t)

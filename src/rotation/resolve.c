@@ -2,16 +2,9 @@
  * with the same candidate, so that every repetition and every late arrival is harmless (I3). */
 #include "crypto/random.h"
 #include "rotation/attempt.h"
+#include "rotation/fence.h"
 
 enum { FORMER_MAX = 7, UNUSABLE_TRIES = 4 };
-
-/* When the attempt that may still be under way is over by itself. */
-static int64_t fence_ends(const struct attempt *t)
-{
-    int64_t seconds = t->system.timeout_s;
-    (void)str_to_int(t->job.fence, 1, FENCE_S_MAX, &seconds); /* else nothing bounds it but the time-out */
-    return t->job.sent_at + seconds * SECONDS;
-}
 
 /* A quarter of the time since it was sent, from 4 s to half a minute, and not all of them at once. */
 static int64_t next_try(const struct attempt *t)
@@ -116,9 +109,14 @@ static result resolve_by_compare(struct attempt *t, struct err *why, struct err 
     if (!is_ok(r))
         return settle_unknown(t, why->text, next_try(t), e);
     /* Where nothing was ever stored, it is no wonder that nothing is live. */
-    if (seen == SEEN_NOT && t->account.current_version)
-        return settle_drift(t, "no version that the vault holds is the live one", e);
-    return apply_again(t, e);
+    if (seen != SEEN_NOT || !t->account.current_version)
+        return apply_again(t, e);
+    r = probe_candidate(t, &seen, why); /* it may have arrived between the two looks */
+    if (!is_ok(r))
+        return settle_unknown(t, why->text, next_try(t), e);
+    if (seen != SEEN_NOT)
+        return seen == SEEN_LIVE ? settle_proved(t, e) : settle_unusable(t, e);
+    return settle_drift(t, "no version that the vault holds is the live one", e);
 }
 
 /* The candidate is denied, and the old one may be live or not: sending the same candidate again harms neither, and
@@ -164,26 +162,22 @@ static result resolve_key(struct attempt *t, struct err *why, struct err *e)
     return seen == SEEN_LIVE ? settle_proved(t, e) : settle_unusable(t, e);
 }
 
-static bool has_session_fence(const struct attempt *t)
-{
-    return str_starts(t->job.fence, S(FENCE_SESSION));
-}
-
 /* The attempt under way is ended through a session of our own. *ret_wait_until: nothing on the target is looked at
  * before; a session that may still be alive, stopped as it is, has no longest life. 0: it is over. */
 static result end_session(struct attempt *t, int64_t *ret_wait_until, struct err *e)
 {
     struct err why = {0};
+    struct str token;
     *ret_wait_until = 0;
-    if (!has_session_fence(t) || !t->functional.is_set)
+    if (!fence_is_session(t->job.fence, &token) || !t->functional.is_set)
         return SUCCESS;
-    struct str token = str_sub(t->job.fence, sizeof(FENCE_SESSION) - 1, t->job.fence.n);
     result ended = line_fence(t->line, token, &why);
     TRY(attempt_step(t, "fenced", is_ok(ended), is_ok(ended) ? S("") : str_of(why.text), e));
     if (is_ok(ended))
         return SUCCESS;
     bool may_live = ended.code == UNREACHABLE && !attempt_has_word(&why, "elevation_denied");
-    *ret_wait_until = may_live ? next_try(t) : fence_ends(t) > clock_now() ? fence_ends(t) : 0;
+    int64_t left = attempt_fence_left(t);
+    *ret_wait_until = may_live ? next_try(t) : left ? clock_now() + left : 0;
     return SUCCESS;
 }
 
@@ -210,10 +204,11 @@ static result not_connected(struct attempt *t, const struct err *why, struct err
 result run_resolve(struct attempt *t, struct err *e)
 {
     struct err why = {0};
-    int64_t fence = fence_ends(t), wait_until;
-    bool may_end_it = has_session_fence(t) && t->functional.is_set;
-    if (fence > clock_now() && !may_end_it)
-        return settle_unknown(t, "waiting until the attempt under way is certainly over", fence, e);
+    struct str token;
+    int64_t left = attempt_fence_left(t), wait_until;
+    bool may_end_it = fence_is_session(t->job.fence, &token) && t->functional.is_set;
+    if (left && !may_end_it)
+        return settle_unknown(t, "waiting until the attempt under way is certainly over", clock_now() + left, e);
     bool is_own = t->own.functional_id && t->functional.is_set;
     result r = is_own ? own_connect(t, OWN_AS_KNOWN, &why) : attempt_connect(t, &why);
     if (!is_ok(r))

@@ -23,6 +23,7 @@ struct rotation_config {
     unsigned per_system;     /* lanes to one target; 0: 2 */
     unsigned quiet_s;        /* how far the server keeps from the last clear read of a password; 0: 60 */
     struct dial_rules dial;  /* borrowed */
+    struct str boot;         /* borrowed: the kernel's name of this boot of the machine; empty: unknown */
     void (*on_settled)(void *context, int64_t job_id); /* the job has ended, or its outcome is known to be unknown */
     void *context;
 };

@@ -1,9 +1,13 @@
 """What the server starts by itself and when (passwordsafe-api 8.1, 8.2, 8.4): dates, releases, quiet; and that nothing else turns an account."""
+import concurrent.futures
+import subprocess
 import time
 
+import drifting
 import pytest
 from clock_fixtures import DAY_S, ShiftedServer, build_shim, jobs_of, next_change, set_due, store_now
 from conftest import Managed, take_on_host
+from ssh_host import SshHost
 from store import Store, rows_of
 from support import Server, ok, wait_for
 
@@ -156,6 +160,33 @@ def test_a_jump_of_the_clock_turns_nothing(tmp_path, shim, host, jump):
         time.sleep(3)
         assert changes(server, due_soon) == [] and next_change(server, due_soon.id) == before[1]
         assert host.can_login("s2", rows_password(server, account))
+    finally:
+        server.close()
+
+
+def kill_connectors(server):
+    launcher, = subprocess.run(["pgrep", "-P", str(server.process.pid), "-x", "keyturn-launch"], capture_output=True, text=True, check=True).stdout.split()
+    subprocess.run(["pkill", "-KILL", "-P", launcher], check=True)
+
+
+@pytest.mark.parametrize("jump", [DAY_S, -DAY_S], ids=lambda s: f"{s // DAY_S:+d} days")
+def test_a_jump_of_the_clock_ends_no_attempt_that_is_under_way(tmp_path, shim, jump):
+    """Its connector is gone, and what it has sent arrives two seconds later: looked at before, each password in turn, neither may be live."""
+    server = ShiftedServer(str(tmp_path), shim)
+    try:
+        with SshHost(tmp_path / "slow", setup=drifting.SETUP) as slow:
+            server.start()
+            account = drifting.account_on(server.passwordsafe(), slow, "u1", timeout=5)
+            with drifting.told(slow, "slow", "3"), concurrent.futures.ThreadPoolExecutor(1) as pool:
+                put = pool.submit(account.put, {"Password": "Late-second-2!"})
+                wait_for(lambda: slow.run("test -e /etc/begun", check=False).returncode == 0, pause=0.05)
+                server.jump(jump)
+                kill_connectors(server)
+                put.result()
+                admin = server.controlroom()  # the clock may have ended the former session
+                assert drifting.settled(admin, account)["state"] == "done" and slow.has_password("u1", "Late-second-2!")
+                steps = [step["step"] for step in ok(admin.own("GET", f"/jobs/{drifting.job_of(admin, account)['id']}"))["steps"]]
+                assert steps.count("applying") == 1, "it was looked at, and sent again, while it could still arrive"
     finally:
         server.close()
 
