@@ -425,7 +425,7 @@ class Run:
             wait_for(lambda: not ok(admin.own("GET", "/jobs?state=open"))["items"], timeout=SETTLED_S)
         except AssertionError:
             jobs = [{key: job.get(key) for key in ("kind", "state", "reason", "attempt", "nextTry")} for job in ok(admin.own("GET", "/jobs?state=open"))["items"]]
-            findings.append(("unresolved", f"{what}: not settled within {SETTLED_S} s: {jobs}; the server's log: {self.server.log_text()[-2000:]}"))
+            findings.append(("unresolved", f"{what}: not settled within {SETTLED_S} s: {jobs}"))
         if self._is_owed() and not self._has_turned():
             findings.append(("lost", f"{what}: the change that was accepted, or due, was never made; the caller was told {self.answer}"))
         state = ok(admin.own("GET", f"/managed-accounts/{self.account}/state"))
@@ -438,11 +438,20 @@ class Run:
             findings.append(("locked", f"{what}: the target has locked an account"))
         if self.failed_of_functional() > self.functional_before:
             findings.append(("locked", f"{what}: {self.failed_of_functional() - self.functional_before} failed logins of the functional account"))
+        if findings:
+            findings[0] = (findings[0][0], f"{findings[0][1]}; {self._evidence(admin)}")
         self.server.stop(expect=None)
         report = self.server.audit_is_intact()
         if report.returncode != 0:
             findings.append(("lost", f"{what}: the audit is not intact: {report.stdout} {report.stderr}"))
         return findings
+
+    def _evidence(self, admin):
+        """What a finding can be explained by, once the run is gone."""
+        jobs = ok(admin.own("GET", f"/jobs?kind=change&accountId={self.account}"))["items"]
+        steps = ok(admin.own("GET", f"/jobs/{jobs[0]['id']}"))["steps"] if jobs else []
+        told = [f"{step['at'][11:23]} {step['step']} {step['text']}".strip() for step in steps]
+        return f"the steps: {told}; the server's log: {self.server.log_text()[-2000:]}"
 
     def _is_owed(self):
         """A queued change, a release that was given back, a date that has come: whoever was told so waits for nothing else."""
