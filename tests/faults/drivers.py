@@ -234,8 +234,8 @@ class Stopping(Watched):
             faults = self.faults(lane, run, "stop", point[-1], point[-2])
             self.start(run, faults, **self.extra(run))
             watched = run.server
-            names = SERVER if self.comm == "keyturn" else (self.comm,)
-            pids = lambda: [pid for pid in (watched.process.pid, *descendants(watched.process.pid)) if name_of(pid) in names]  # noqa: E731
+            is_server = self.comm == "keyturn"  # a connector goes by its own name by then, "keyturn-ssh"
+            pids = lambda: [pid for pid in (watched.process.pid, *descendants(watched.process.pid)) if (name_of(pid) in SERVER) == is_server]  # noqa: E731
             faults.arm()
             asked = pool.submit(run.begin)
             stopped = wait_for_stop(faults, pids, asked)
